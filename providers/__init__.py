@@ -1,0 +1,1 @@
+"""Adapters: each speaks one upstream protocol. Usable without `router/`."""

@@ -1,0 +1,35 @@
+"""The protocols every adapter fulfils. An adapter is handed its upstream client and table; it reads no environment."""
+
+from typing import Protocol, runtime_checkable
+
+from providers.streams import ChatStream
+from providers.types import ChatRequest, ChatResponse, ImageRequest, ImageResponse
+
+
+@runtime_checkable
+class ChatProvider(Protocol):
+    """Answers chat requests. Both calls raise `ProviderError` and nothing else (cancellation passes through)."""
+
+    name: str
+
+    async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
+        """The whole answer of the upstream's `model`."""
+        ...
+
+    async def stream(self, request: ChatRequest, model: str) -> ChatStream:
+        """An open stream: the upstream's status and headers have arrived and were good.
+
+        The caller closes it with `aclose()`. Whatever ends it early raises `ProviderError` from the iteration.
+        """
+        ...
+
+
+@runtime_checkable
+class ImageProvider(Protocol):
+    """Makes or edits pictures. Raises `ProviderError` and nothing else."""
+
+    name: str
+
+    async def images(self, request: ImageRequest, model: str) -> ImageResponse:
+        """At most `per_call` pictures of the upstream's `model`; the caller fans out."""
+        ...

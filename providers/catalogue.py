@@ -1,0 +1,129 @@
+"""What is known of each upstream model: capabilities, limits, prices with dates, end of life.
+
+Values only. `config/models.yaml` fills them through `router/settings.py`; adapters and planner read them. A model
+that the catalogue does not know gets `ModelInfo(name=...)`: permissive capabilities, unknown price.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+
+class LongContext(Struct, frozen=True, kw_only=True):
+    """Prices (USD per million tokens) for the whole request once the prompt exceeds `above_tokens`."""
+
+    above_tokens: int
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+
+
+class ImagePrice(Struct, frozen=True, kw_only=True):
+    """USD for one picture of a tier ("1K") or pixel size ("1024x1024"), at a quality (None: any)."""
+
+    usd: Decimal
+    tier: str | None = None
+    size: str | None = None
+    quality: str | None = None
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """One price row. Token prices are USD per million tokens; None is *unknown*, never 0.
+
+    Valid on days `valid_from <= day < valid_to` (UTC); an absent bound is open.
+    """
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cached_input: Decimal | None = None
+    audio_input: Decimal | None = None
+    image_input: Decimal | None = None
+    image_output: Decimal | None = None
+    search_per_1k: Decimal | None = None
+    per_image: tuple[ImagePrice, ...] = ()
+    long_context: LongContext | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    source: str = ""
+    as_of: date | None = None
+
+    def valid_on(self, day: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
+
+
+class Thinking(Struct, frozen=True, kw_only=True):
+    """How a model's reasoning is controlled: by a token budget, by a named level, or not at all."""
+
+    kind: Literal["budget", "level"]
+    levels: tuple[str, ...] = ()
+    budget_min: int = 0
+    budget_max: int = 0
+    can_disable: bool = False
+
+
+class ImageCapabilities(Struct, frozen=True, kw_only=True):
+    """What an image model takes. `tiers` and `ratios` empty: pixels are sent as they are.
+
+    `per_call` is how many pictures one upstream call can make; more than that is fanned out.
+    """
+
+    tiers: tuple[str, ...] = ()
+    ratios: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    per_call: int = 1
+    max_n: int = 10
+    references: int = 0
+    mask: bool = False
+    transparent: bool = False
+    qualities: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+
+
+class ModelInfo(Struct, frozen=True, kw_only=True):
+    """One upstream model. The defaults are those of a capable chat model nobody has described yet.
+
+    `family` is the vendor's generation number (2.0, 2.5, 3.8); `ttft_ms`, `tpot_ms`, `image_s` are the priors that
+    predictions start from; `quality` ranks models for `sort: quality` (higher is better).
+    """
+
+    name: str
+    kind: Literal["chat", "image"] = "chat"
+    family: float = 0.0
+    context_tokens: int = 1_048_576
+    max_output_tokens: int = 65_536
+    inputs: frozenset[str] = frozenset({"text", "image", "audio", "file", "video"})
+    outputs: frozenset[str] = frozenset({"text"})
+    tools: bool = True
+    json_schema: bool = True
+    tools_with_json: bool = True
+    system: bool = True
+    thinking: Thinking | None = None
+    sampling: bool = True
+    penalties: bool = True
+    prefill: bool = True
+    call_ids: bool = True
+    signatures: bool = False
+    image: ImageCapabilities | None = None
+    prices: tuple[Price, ...] = ()
+    quality: int = 0
+    ttft_ms: float = 900.0
+    tpot_ms: float = 8.0
+    image_s: float = 12.0
+    retires: date | None = None
+    successor: str | None = None
+    known: bool = True
+
+    def price_on(self, day: date) -> Price | None:
+        """The price row valid on `day` (UTC); None when there is none, which means *unknown*."""
+        return next((price for price in self.prices if price.valid_on(day)), None)
+
+
+Catalogue = Mapping[str, ModelInfo]
+
+
+def lookup(catalogue: Catalogue, provider: str, model: str) -> ModelInfo:
+    """The entry for `model` as `provider` sells it: its own row first, then the model's, else the permissive default."""
+    return catalogue.get(f"{provider}/{model}") or catalogue.get(model) or ModelInfo(name=model, known=False)

@@ -1,0 +1,65 @@
+"""Server-sent events: bytes in any slices -> the data of whole events. Pure; no I/O, no JSON."""
+
+import re
+
+from providers.errors import BadResponseError
+
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\n\r\n|\r\r")
+_LINE = re.compile(rb"\r\n|\n|\r")
+_FIELDS = (b"event", b"id", b"retry")
+_BOM = b"\xef\xbb\xbf"
+
+
+class EventDecoder:
+    """Cuts a byte stream into events and gives the data of each, lines joined by LF.
+
+    Accepts LF, CRLF and CR line ends, comments, a leading BOM, several `data:` lines and a missing last blank line.
+    Text outside any field is given as it is: Google sends error bodies unframed inside a stream. One event may be many
+    megabytes (a picture); more than `max_event_bytes` raises BadResponseError.
+    """
+
+    def __init__(self, max_event_bytes: int = 64 * 1024 * 1024) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0  # never search a long event twice: that would be quadratic in its length
+        self._max_event_bytes = max_event_bytes
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The data of every event that `data` completes, in order; empty events and comments give nothing."""
+        buffer = self._buffer
+        buffer += data
+        events: list[bytes] = []
+        start = 0
+        position = self._scanned
+        while match := _BLANK_LINE.search(buffer, position):
+            payload = _data_of(bytes(buffer[start : match.start()]))
+            if payload:
+                events.append(payload)
+            start = position = match.end()
+        if start:
+            del buffer[:start]
+        self._scanned = max(0, len(buffer) - 3)
+        if len(buffer) > self._max_event_bytes:
+            raise BadResponseError("an event of the upstream's stream is too long", outcome="line_too_long")
+        return events
+
+    def finish(self) -> list[bytes]:
+        """The last event, when the stream ended without its blank line."""
+        payload = _data_of(bytes(self._buffer))
+        self._buffer.clear()
+        self._scanned = 0
+        return [payload] if payload else []
+
+
+def _data_of(frame: bytes) -> bytes:
+    if frame.startswith(_BOM):
+        frame = frame[3:]
+    if frame.startswith(b"data:") and b"\n" not in frame and b"\r" not in frame:
+        return frame[6:] if frame[5:6] == b" " else frame[5:]
+    data: list[bytes] = []
+    bare: list[bytes] = []
+    for line in _LINE.split(frame):
+        if line.startswith(b"data:"):
+            data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line and not line.startswith(b":") and line.partition(b":")[0] not in _FIELDS:
+            bare.append(line)
+    return b"\n".join(data or bare).strip()

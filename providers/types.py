@@ -1,0 +1,186 @@
+"""Requests and answers in OpenAI's shapes: the one language between the edge, the router and the adapters.
+
+Everything here is a frozen value. Token counts are integers, money is `Decimal` USD, pictures are bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TypeAlias
+
+import orjson
+from msgspec import Struct
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Token counts of one answer. `prompt_tokens` includes cached ones, `completion_tokens` includes reasoning.
+
+    `reported_cost_usd` is the provider's own figure where it sends one. Counts an upstream did not send are 0;
+    `estimated` is True when the upstream sent none at all.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    image_prompt_tokens: int = 0
+    audio_completion_tokens: int = 0
+    image_completion_tokens: int = 0
+    searches: int = 0
+    reported_cost_usd: Decimal | None = None
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def to_openai(self, cost_usd: Decimal | None = None) -> JsonObject:
+        """The `usage` object of a chat answer; `cost` (USD, float) only when it is known."""
+        usage: JsonObject = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "prompt_tokens_details": {
+                "cached_tokens": self.cached_tokens,
+                "audio_tokens": self.audio_prompt_tokens,
+                "image_tokens": self.image_prompt_tokens,
+            },
+            "completion_tokens_details": {
+                "reasoning_tokens": self.reasoning_tokens,
+                "audio_tokens": self.audio_completion_tokens,
+                "image_tokens": self.image_completion_tokens,
+                "accepted_prediction_tokens": 0,
+                "rejected_prediction_tokens": 0,
+            },
+        }
+        if cost_usd is not None:
+            usage["cost"] = float(cost_usd)
+        return usage
+
+
+class ChatRequest(Struct, frozen=True, kw_only=True):
+    """One chat request after the edge has validated it and taken the router's own fields out.
+
+    `messages_json` is the client's `messages` array byte for byte, so that an OpenAI-compatible upstream gets it
+    without a decode; `fields` holds every other top-level field (also unknown ones) but `model`, `messages`,
+    `stream` and `stream_options`.
+    """
+
+    model: str
+    messages_json: bytes
+    fields: Mapping[str, JsonValue]
+    stream: bool = False
+    include_usage: bool = False
+
+    def messages(self) -> list[JsonObject]:
+        """The messages, decoded. Costs time in proportion to the prompt: only translators call it."""
+        decoded: list[JsonObject] = orjson.loads(self.messages_json)
+        return decoded
+
+
+class ChatResponse(Struct, frozen=True, kw_only=True):
+    """One whole chat answer. `choices` are OpenAI `choices[]` objects; `model` is what the upstream says served.
+
+    `extra` holds further top-level fields worth passing on (`service_tier`, `system_fingerprint`).
+    `warnings` names each lossy mapping of the request, as `field=what happened`.
+    """
+
+    id: str
+    model: str
+    choices: Sequence[JsonObject]
+    usage: Usage
+    warnings: tuple[str, ...] = ()
+    extra: Mapping[str, JsonValue] = {}
+
+
+class ChatChunk(Struct, frozen=True, kw_only=True):
+    """One `choices[]` entry of one streamed chunk, or (with `usage`) the running token count.
+
+    `usage` is cumulative: the last one seen is the answer's. A chunk may carry only usage: then `delta` is empty,
+    `finish_reason` is None and nothing is shown to the client.
+    """
+
+    delta: JsonObject = {}
+    index: int = 0
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    logprobs: JsonValue = None
+    usage: Usage | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether this chunk holds something to show: text, a call, a picture, reasoning or a refusal."""
+        return any(value for key, value in self.delta.items() if key != "role")
+
+
+class ImageInput(Struct, frozen=True):
+    """A picture the caller sent: its bytes, and the MIME type found in them (never the declared one)."""
+
+    data: bytes
+    mime: str
+    filename: str = "image.png"
+
+
+class ImageSize(Struct, frozen=True, kw_only=True):
+    """A requested size. Never re-derived from itself: pixels, ratio and tier travel together.
+
+    `tier` is "512", "1K", "2K" or "4K"; `explicit` is True when the caller gave pixels or a tier.
+    """
+
+    width: int
+    height: int
+    tier: str
+    explicit: bool = True
+
+    @property
+    def ratio(self) -> float:
+        return self.width / self.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+class ImageRequest(Struct, frozen=True, kw_only=True):
+    """One image request: a generation, or an edit when `images` is not empty.
+
+    `extra` holds the caller's fields that the router does not know, for OpenAI-compatible backends.
+    How the answer is delivered (`response_format`) is the edge's business and not here.
+    """
+
+    model: str
+    prompt: str
+    n: int = 1
+    size: ImageSize | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+    moderation: str | None = None
+    seed: int | None = None
+    negative_prompt: str | None = None
+    input_fidelity: str | None = None
+    user: str | None = None
+    images: tuple[ImageInput, ...] = ()
+    mask: ImageInput | None = None
+    extra: Mapping[str, JsonValue] = {}
+
+
+class GeneratedImage(Struct, frozen=True, kw_only=True):
+    """One picture as the upstream made it; `mime` is sniffed from the bytes."""
+
+    data: bytes
+    mime: str
+    revised_prompt: str | None = None
+
+
+class ImageResponse(Struct, frozen=True, kw_only=True):
+    """The pictures of one upstream call. `reported_cost_usd` is the provider's own figure where it sends one."""
+
+    model: str
+    images: tuple[GeneratedImage, ...]
+    usage: Usage | None = None
+    reported_cost_usd: Decimal | None = None
+    warnings: tuple[str, ...] = ()
