@@ -6,7 +6,16 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from providers.errors import ProviderError, UnavailableError, UpstreamTimeoutError
+from providers.errors import (
+    AuthenticationError,
+    BadResponseError,
+    ModelNotFoundError,
+    ProviderError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    UnavailableError,
+    UpstreamTimeoutError,
+)
 
 T = TypeVar("T")
 
@@ -35,45 +44,68 @@ class JobTimings(Struct, frozen=True, kw_only=True):
     deadline_s: float = 300.0
 
 
+# Of a poll: nothing about the job, only that this question was not answered.
+_UNREADABLE = frozenset({"parse", "truncated", "empty_body", "bad_content_type"})
+
+
 async def run_job(
     submit: Callable[[], Awaitable[str]],
     poll: Callable[[str], Awaitable[Pending | Done[T]]],
     cancel: Callable[[str], Awaitable[None]],
     timings: JobTimings,
 ) -> T:
-    """Submit, then poll until done. A failed poll is asked again inside the deadline; submit is never repeated.
+    """Submit, then poll until done. A lost poll is asked again inside the deadline; submit is never repeated.
 
-    `poll` raises a ProviderError for a job that ended badly: UnavailableError and UpstreamTimeoutError are taken as
-    a lost poll, anything else is final. When the caller is cancelled or the deadline passes, the upstream job is
-    cancelled too, so that it stops costing.
+    `poll` raises a ProviderError for a job that ended badly; `is_lost_poll` tells which ones are not about the job.
+    When the caller is cancelled, the deadline passes or polling cannot go on, the upstream job is cancelled too, so
+    that it stops costing.
     """
     job_id = await submit()
-    interval_s = timings.first_s
     lost: ProviderError | None = None
+    interval_s = timings.first_s
     try:
         async with asyncio.timeout(timings.deadline_s):
             while True:
-                wait_s = interval_s
                 try:
                     state = await poll(job_id)
-                except (UnavailableError, UpstreamTimeoutError) as exc:
-                    if exc.outcome == "job_failed":
+                except ProviderError as exc:
+                    if not is_lost_poll(exc):
                         raise
-                    lost = exc
+                    lost, asked_s = exc, exc.retry_after_s
                 else:
                     if isinstance(state, Done):
                         return state.value
-                    wait_s = max(interval_s, state.retry_after_s or 0.0)
-                await asyncio.sleep(wait_s)
+                    asked_s = state.retry_after_s
+                await asyncio.sleep(max(interval_s, asked_s or 0.0))
                 interval_s = min(interval_s + timings.step_s, timings.max_s)
     except TimeoutError as exc:
         await _cancel_quietly(cancel, job_id)
         raise UpstreamTimeoutError(
             f"the image job did not finish in {timings.deadline_s:.0f} s", outcome="job_timeout", billed=True
         ) from (lost or exc)
+    except AuthenticationError as exc:
+        await _cancel_quietly(cancel, job_id)
+        exc.billed = True  # the job was accepted, whoever may look at it now
+        raise
     except asyncio.CancelledError:
         await asyncio.shield(_cancel_quietly(cancel, job_id))
         raise
+
+
+def is_lost_poll(error: ProviderError) -> bool:
+    """Whether a failed poll says nothing about the job: overload, rate limit, a lost or unreadable answer.
+
+    404 counts too: some upstreams know a job only some time after they accepted it. An adapter says that the job
+    itself failed with the outcome "job_failed".
+    """
+    match error:
+        case QuotaExhaustedError():
+            return False
+        case UnavailableError() | UpstreamTimeoutError() | RateLimitedError() | ModelNotFoundError():
+            return error.outcome != "job_failed"
+        case BadResponseError():
+            return error.outcome in _UNREADABLE
+    return False
 
 
 async def _cancel_quietly(cancel: Callable[[str], Awaitable[None]], job_id: str) -> None:

@@ -4,9 +4,9 @@ import re
 
 from providers.errors import BadResponseError
 
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\n\r\n|\r\r")
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\r\n\r|\n\n|\n\r\n|\n\r|\r\r")
 _LINE = re.compile(rb"\r\n|\n|\r")
-_FIELDS = (b"event", b"id", b"retry")
+_FIELDS = (b"event", b"id", b"retry", b"data")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -26,6 +26,10 @@ class EventDecoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event that `data` completes, in order; empty events and comments give nothing."""
         buffer = self._buffer
+        if not buffer and b"\r" not in data:  # nearly every read of nearly every upstream: a third of the time
+            *frames, rest = data.split(b"\n\n")
+            self._keep(rest)
+            return [payload for frame in frames if (payload := _data_of(frame))]
         buffer += data
         events: list[bytes] = []
         start = 0
@@ -37,10 +41,14 @@ class EventDecoder:
             start = position = match.end()
         if start:
             del buffer[:start]
-        self._scanned = max(0, len(buffer) - 3)
-        if len(buffer) > self._max_event_bytes:
-            raise BadResponseError("an event of the upstream's stream is too long", outcome="line_too_long")
+        self._keep(b"")
         return events
+
+    def _keep(self, rest: bytes) -> None:
+        self._buffer += rest
+        self._scanned = max(0, len(self._buffer) - 3)
+        if len(self._buffer) > self._max_event_bytes:
+            raise BadResponseError("an event of the upstream's stream is too long", outcome="line_too_long")
 
     def finish(self) -> list[bytes]:
         """The last event, when the stream ended without its blank line."""

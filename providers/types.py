@@ -66,7 +66,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
 
     `messages_json` is the client's `messages` array byte for byte, so that an OpenAI-compatible upstream gets it
     without a decode; `fields` holds every other top-level field (also unknown ones) but `model`, `messages`,
-    `stream` and `stream_options`.
+    `stream` and `stream_options`. With `strict`, a field that would be lost is refused instead of warned about.
     """
 
     model: str
@@ -74,6 +74,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     fields: Mapping[str, JsonValue]
     stream: bool = False
     include_usage: bool = False
+    strict: bool = False
 
     def messages(self) -> list[JsonObject]:
         """The messages, decoded. Costs time in proportion to the prompt: only translators call it."""
@@ -165,6 +166,7 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     images: tuple[ImageInput, ...] = ()
     mask: ImageInput | None = None
+    strict: bool = False
     extra: Mapping[str, JsonValue] = {}
 
 

@@ -1,7 +1,7 @@
 """The only upstream HTTP code: send, stream, time out, and turn every client error into a ProviderError."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 
@@ -122,6 +122,10 @@ class Upstream:
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             response.close()
             raise _transport_error(exc, self.provider) from exc
+        except ProviderError as exc:
+            response.close()
+            exc.provider = self.provider
+            raise
         except BaseException:
             response.close()
             raise
@@ -168,33 +172,42 @@ class Upstream:
 
 
 class ByteStream:
-    """The body of an open answer, in the slices the network brings. Iterate once; `aclose()` any time."""
+    """The body of an open answer, in the slices the network brings. Iterate once; `aclose()` any time.
+
+    An object with state, not a generator: one that is dropped half-way leaves no generator for the loop to finalise.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse, provider: str, max_bytes: int) -> None:
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._provider = provider
-        self._max_bytes = max_bytes
+        self._left = max_bytes
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Raises StreamInterruptedError when the body breaks off or stalls past the idle timeout."""
-        received = 0
+    def __aiter__(self) -> "ByteStream":
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self.read()
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def read(self) -> bytes:
+        """The next slice; b"" at the end. Raises StreamInterruptedError when it breaks off, stalls or is too long."""
         try:
-            async for data in self._response.content.iter_any():
-                received += len(data)
-                if received > self._max_bytes:
-                    raise StreamInterruptedError(
-                        "the upstream's stream exceeds the byte limit", provider=self._provider, outcome="limit"
-                    )
-                yield data
+            data = await self._response.content.readany()
         except TimeoutError as exc:
-            raise StreamInterruptedError(
-                "the upstream stopped sending", provider=self._provider, outcome="stream_stall"
-            ) from exc
+            raise self._interrupted("the upstream stopped sending", "stream_stall") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise StreamInterruptedError(
-                "the upstream's connection broke off", provider=self._provider, outcome="stream_reset"
-            ) from exc
+            raise self._interrupted("the upstream's connection broke off", "stream_reset") from exc
+        self._left -= len(data)
+        if self._left < 0:
+            raise self._interrupted("the upstream's stream exceeds the byte limit", "limit")
+        return data
+
+    def _interrupted(self, message: str, outcome: str) -> StreamInterruptedError:
+        self._response.close()
+        return StreamInterruptedError(message, provider=self._provider, outcome=outcome)
 
     async def aclose(self) -> None:
         """Drop the connection: an answer given up half-way must stop costing tokens."""

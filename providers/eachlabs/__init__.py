@@ -1,0 +1,1 @@
+"""Eachlabs predictions: create, poll, fetch the picture."""

@@ -1,0 +1,1 @@
+"""Google's native wire, `generateContent`: translation both ways and the adapter."""

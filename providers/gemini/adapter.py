@@ -1,0 +1,159 @@
+"""The adapter for Google's Gemini API: translate, send, translate back. All decisions stand in the pure modules."""
+
+import re
+import secrets
+
+import msgspec
+import orjson
+
+from providers.catalogue import Catalogue, ModelInfo, lookup
+from providers.errors import BadRequestError, ProviderError, UnsupportedFieldError
+from providers.gemini import fields
+from providers.gemini.batches import Batches, Interleaved
+from providers.gemini.failures import error_from
+from providers.gemini.fanout import all_or_none, summed
+from providers.gemini.images import from_image_content, to_image_content
+from providers.gemini.request import to_generate_content
+from providers.gemini.response import from_generate_content
+from providers.gemini.stream import ChunkTranslator
+from providers.gemini.translated import Translated
+from providers.streams import ChatStream
+from providers.types import ChatRequest, ChatResponse, ImageRequest, ImageResponse, JsonObject
+from providers.upstream import ByteStream, Upstream
+
+_MAX_CHOICES = 8
+_PREFIXES = ("google/", "gemini/", "models/")
+# A model id stands in a URL path: nothing in it may end the segment or climb out of it.
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+
+
+class GeminiProvider:
+    """Chat and pictures by `generateContent`. The key is a fixed header (`x-goog-api-key`) of `upstream`.
+
+    `models` describes what each model takes. Raises ProviderError and nothing else; cancellation passes through.
+    """
+
+    def __init__(self, name: str, upstream: Upstream, models: Catalogue) -> None:
+        self.name = name
+        self._upstream = upstream
+        self._models = models
+
+    async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
+        """The whole answer. `n` choices are as many concurrent calls; one that fails ends them all."""
+        try:
+            model, info = self._model(model)
+            count = _choices(request)
+            translated = to_generate_content(request, info)
+            body = _encoded(translated.body)
+            calls = [self._one(body, translated, model) for _ in range(count)]
+            return await calls[0] if count == 1 else _merged(await all_or_none(calls))
+        except ProviderError as exc:
+            raise self._own(exc) from exc.__cause__
+
+    async def stream(self, request: ChatRequest, model: str) -> ChatStream:
+        """An open stream. `n` choices are as many upstream streams, interleaved by index."""
+        try:
+            model, info = self._model(model)
+            count = _choices(request)
+            translated = to_generate_content(request, info)
+            sources = await self._open(model, _encoded(translated.body), count)
+        except ProviderError as exc:
+            raise self._own(exc) from exc.__cause__
+
+        def learn(served: str) -> None:
+            stream.model = served
+
+        async def aclose() -> None:
+            for source in sources:
+                await source.aclose()
+
+        reads = [
+            Batches(source, ChunkTranslator(translated.reading, _mint, index), self.name, learn)
+            for index, source in enumerate(sources)
+        ]
+        if count == 1:
+            stream = ChatStream(reads[0], aclose, model=model, warnings=translated.warnings)
+        else:
+            merged = Interleaved(reads, aclose)
+            stream = ChatStream(merged, merged.aclose, model=model, warnings=translated.warnings)
+        return stream
+
+    async def images(self, request: ImageRequest, model: str) -> ImageResponse:
+        """The pictures of one upstream call; the caller fans out."""
+        try:
+            model, info = self._model(model)
+            translated = to_image_content(request, info)
+            body = _encoded(translated.body)
+            answer = await self._upstream.post(f"/models/{model}:generateContent", body, error_from)
+            per_call = info.image.per_call if info.image else 1
+            return from_image_content(answer.body, model=model, warnings=translated.warnings, per_call=per_call)
+        except ProviderError as exc:
+            raise self._own(exc) from exc.__cause__
+
+    def _model(self, model: str) -> tuple[str, ModelInfo]:
+        for prefix in _PREFIXES:
+            model = model.removeprefix(prefix)
+        if not _MODEL.fullmatch(model) or ".." in model:
+            raise BadRequestError("this is not the name of a model", param="model", code="invalid_value")
+        return model, lookup(self._models, self.name, model)
+
+    def _own(self, error: ProviderError) -> ProviderError:
+        """The error with the provider's name in it."""
+        error.provider = error.provider or self.name
+        return error
+
+    async def _one(self, body: bytes, translated: Translated, model: str) -> ChatResponse:
+        answer = await self._upstream.post(f"/models/{model}:generateContent", body, error_from)
+        response = from_generate_content(answer.body, model=model, mint=_mint, reading=translated.reading)
+        return msgspec.structs.replace(response, warnings=translated.warnings) if translated.warnings else response
+
+    async def _open(self, model: str, body: bytes, count: int) -> list[ByteStream]:
+        """All streams or none: one that could not be opened closes the others."""
+        path = f"/models/{model}:streamGenerateContent?alt=sse"
+        if count == 1:
+            return [await self._upstream.stream(path, body, error_from)]
+        opened: list[ByteStream] = []
+
+        async def one() -> ByteStream:
+            source = await self._upstream.stream(path, body, error_from)
+            opened.append(source)
+            return source
+
+        try:
+            return await all_or_none([one() for _ in range(count)])
+        except BaseException:
+            for source in opened:
+                await source.aclose()
+            raise
+
+
+def _choices(request: ChatRequest) -> int:
+    count = fields.integer(request.fields, "n")
+    if count is None:
+        return 1
+    if count < 1:
+        raise fields.refuse("'n' must be at least 1", "n", "integer_below_min_value")
+    if count > _MAX_CHOICES:
+        raise UnsupportedFieldError(f"at most {_MAX_CHOICES} choices are made at once", param="n")
+    return count
+
+
+def _encoded(body: JsonObject) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as exc:  # orjson writes 254 levels
+        raise BadRequestError("the request is nested too deeply", code="invalid_value") from exc
+
+
+def _merged(answers: list[ChatResponse]) -> ChatResponse:
+    """One answer with the first choice of each, numbered in order, and the usage of all."""
+    return msgspec.structs.replace(
+        answers[0],
+        choices=[{**answer.choices[0], "index": index} for index, answer in enumerate(answers)],
+        usage=summed([answer.usage for answer in answers]),
+    )
+
+
+def _mint() -> str:
+    """An id for a call that came without one. Its prefix says that Gemini never saw it."""
+    return f"call_{secrets.token_hex(12)}"

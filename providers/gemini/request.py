@@ -1,0 +1,149 @@
+"""One OpenAI chat request -> the body of a `generateContent` call. Pure; no field of the caller's travels unread."""
+
+import re
+from collections.abc import Mapping
+
+from providers.catalogue import ModelInfo
+from providers.errors import BadRequestError, UnsupportedFieldError
+from providers.gemini import fields
+from providers.gemini.lenient import as_object, as_text
+from providers.gemini.messages import assemble
+from providers.gemini.options import generation_config, json_config
+from providers.gemini.tools import Tooling, translate_tools
+from providers.gemini.translated import Reading, Translated
+from providers.types import ChatRequest, JsonObject, JsonValue
+
+# Read somewhere in this package.
+_READ = frozenset(
+    {
+        "tools", "functions", "tool_choice", "function_call", "parallel_tool_calls", "response_format",
+        "reasoning_effort", "reasoning", "include_reasoning", "thinking", "max_tokens", "max_completion_tokens",
+        "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "stop", "n", "seed", "logprobs",
+        "top_logprobs", "logit_bias", "modalities", "audio", "image_config", "service_tier", "web_search_options",
+        "google", "extra_body", "safety_settings",
+    }
+)  # fmt: skip
+# Without any effect on the answer's text: dropped in silence.
+IGNORED = frozenset(
+    {
+        "model", "messages", "stream", "stream_options", "user", "safety_identifier", "metadata", "store", "prediction",
+        "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+    }
+)  # fmt: skip
+_GOOGLE_FIELDS = frozenset(
+    {
+        "thinking_config", "thinkingConfig", "cached_content", "cachedContent", "safety_settings", "safetySettings",
+        "media_resolution", "mediaResolution", "image_config", "imageConfig",
+    }
+)  # fmt: skip
+_TIERS = {"flex": "flex", "priority": "priority", "fast": "priority"}
+_USUAL_TIERS = frozenset({"auto", "default", "standard", "scale"})
+_CACHE_NAME = re.compile(r"cachedContents/[A-Za-z0-9_-]{1,128}")
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
+_MAX_WARNINGS = 16
+
+
+def to_generate_content(request: ChatRequest, info: ModelInfo) -> Translated:
+    """The body to send, the lossy mappings, and what the answer must be read with.
+
+    Raises BadRequestError for what no upstream would take, UnsupportedFieldError for what this model cannot express.
+    """
+    asked = request.fields
+    warnings: list[str] = []
+    google = _google_fields(asked, warnings)
+    tooling = translate_tools(asked, info, warnings)
+    talk = assemble(request.messages(), info, tooling.names)
+    if talk.continued:
+        warnings.append("messages=continued")
+    config = generation_config(asked, google, info, warnings)
+    shape, told = json_config(asked, info, with_tools=tooling.declared > 0, warnings=warnings)
+    config.update(shape)
+    body: JsonObject = {"contents": list(talk.contents)}
+    system = talk.system + [{"text": words} for words in told]
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    if tooling.tools:
+        body["tools"] = tooling.tools
+    if tooling.config:
+        body["toolConfig"] = tooling.config
+    if config:
+        body["generationConfig"] = config
+    _add_settings(asked, google, body, warnings)
+    warnings.extend(_unknown(asked))
+    if request.strict:
+        refuse_losses(warnings)
+    reading = _reading(asked, tooling, info, json_text=bool(shape or told))
+    return Translated(body=body, warnings=tuple(warnings[:_MAX_WARNINGS]), reading=reading)
+
+
+def refuse_losses(warnings: list[str]) -> None:
+    """For a strict caller a loss is an error: raises UnsupportedFieldError for the first of `warnings`."""
+    if warnings:
+        name = warnings[0].partition("=")[0]
+        raise UnsupportedFieldError(f"this model cannot express '{name}' as it was asked for", param=name)
+
+
+def _reading(asked: Mapping[str, JsonValue], tooling: Tooling, info: ModelInfo, *, json_text: bool) -> Reading:
+    return Reading(
+        names=tooling.names.renamed(),
+        schemas=tooling.schemas,
+        custom=tooling.custom,
+        legacy_function=tooling.legacy,
+        single_call=tooling.legacy or asked.get("parallel_tool_calls") is False,
+        json_text=json_text,
+        searches_by_query=info.family == 0.0 or info.family >= 3.0,
+    )
+
+
+def _google_fields(asked: Mapping[str, JsonValue], warnings: list[str]) -> JsonObject:
+    """Google's own options: `google`, or `extra_body.google` when a client sends that key literally."""
+    google = {
+        **as_object(as_object(asked.get("extra_body")).get("google")),
+        **fields.mapping(asked, "google"),
+    }
+    warnings.extend(
+        f"google.{name}=dropped" if _PLAIN_NAME.fullmatch(name) else "google=dropped"
+        for name in google
+        if name not in _GOOGLE_FIELDS
+    )
+    return {name: value for name, value in google.items() if name in _GOOGLE_FIELDS}
+
+
+def _add_settings(asked: Mapping[str, JsonValue], google: JsonObject, body: JsonObject, warnings: list[str]) -> None:
+    """Safety settings, service tier and cached content."""
+    safety = google.get("safety_settings") or google.get("safetySettings") or asked.get("safety_settings")
+    if safety is not None:
+        body["safetySettings"] = _safety(safety)
+    tier = fields.text(asked, "service_tier")
+    if tier in _TIERS:
+        body["serviceTier"] = _TIERS[tier]
+    elif tier is not None and tier not in _USUAL_TIERS:
+        warnings.append("service_tier=dropped")
+    cached = google.get("cached_content") or google.get("cachedContent")
+    if cached is None:
+        return
+    if not _CACHE_NAME.fullmatch(as_text(cached)):
+        raise BadRequestError("'cached_content' must be a cachedContents/ name", param="google.cached_content")
+    body["cachedContent"] = cached
+    # The cache already holds them, and Google refuses both.
+    for name, field in (("system", "systemInstruction"), ("tools", "tools"), ("tool_choice", "toolConfig")):
+        if body.pop(field, None) is not None:
+            warnings.append(f"{name}=dropped")
+
+
+def _safety(settings: JsonValue) -> list[JsonValue]:
+    """`[{category, threshold}]`, one per category: the last one given."""
+    by_category: dict[str, JsonValue] = {}
+    for item in settings if isinstance(settings, list) else [settings]:
+        entry = as_object(item)
+        category, threshold = as_text(entry.get("category")), as_text(entry.get("threshold"))
+        if not category or not threshold:
+            raise fields.refuse("a safety setting needs 'category' and 'threshold'", "safety_settings")
+        by_category[category] = {"category": category, "threshold": threshold}
+    return list(by_category.values())
+
+
+def _unknown(asked: Mapping[str, JsonValue]) -> list[str]:
+    """Fields that go nowhere. Their names are the caller's text and end in a header: only plain ones are repeated."""
+    names = [name for name, value in asked.items() if value is not None and name not in _READ and name not in IGNORED]
+    return [f"{name}=dropped" if _PLAIN_NAME.fullmatch(name) else "unknown_field=dropped" for name in names]

@@ -1,0 +1,214 @@
+"""ImageRequest -> `/images/generations` JSON or `/images/edits` form, and the answer back. Pure; no fetching."""
+
+import binascii
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+
+import orjson
+from msgspec import Struct
+
+from providers.catalogue import ImageCapabilities, ModelInfo
+from providers.errors import BadResponseError, ContentBlockedError, UnsupportedFieldError
+from providers.openai.errors import inner_error
+from providers.openai.response import json_from
+from providers.openai.usage import cost_from, image_usage_from
+from providers.pictures import sniff_mime
+from providers.types import GeneratedImage, ImageInput, ImageRequest, ImageSize, JsonObject, JsonValue, Usage
+
+IGNORED = ("response_format", "style")
+"""Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
+
+_GPT_QUALITY = {"standard": "medium", "hd": "high"}
+_COMPRESSED = ("jpeg", "webp")
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "image/avif": "avif"}
+
+
+class ImageItem(Struct, frozen=True, kw_only=True):
+    """One item of the answer: bytes, or a URL somebody has to fetch; `refused` when the upstream filtered it."""
+
+    data: bytes | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+    refused: bool = False
+
+
+class ImageAnswer(Struct, frozen=True, kw_only=True):
+    items: tuple[ImageItem, ...]
+    model: str
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+
+
+class FormFile(Struct, frozen=True, kw_only=True):
+    """One file part of an edit: field name, bytes, MIME type and a file name that agrees with it."""
+
+    field: str
+    data: bytes
+    mime: str
+    filename: str
+
+
+def to_generation_body(request: ImageRequest, model: str, info: ModelInfo) -> bytes:
+    """The JSON body of `POST /images/generations`."""
+    return orjson.dumps(image_fields(request, model, info))
+
+
+def to_edit_form(request: ImageRequest, model: str, info: ModelInfo) -> tuple[list[tuple[str, str]], list[FormFile]]:
+    """Text fields and files of `POST /images/edits`, in the order the SDKs send them: text first.
+
+    One picture is `image`, several are repeated `image[]`; nested values are `svg[model]`, lists `name[]`.
+    """
+    texts = list(_texts(image_fields(request, model, info)))
+    field = "image" if len(request.images) == 1 else "image[]"
+    files = [_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
+    if request.mask is not None:
+        files.append(_file("mask", request.mask, "mask"))
+    return texts, files
+
+
+def image_fields(request: ImageRequest, model: str, info: ModelInfo) -> JsonObject:
+    """Every field but the pictures. GPT image models get `quality` in their words and neither seed nor negatives.
+
+    Other upstreams are asked for `b64_json`: they default to URLs, which would have to be fetched. Raises
+    UnsupportedFieldError when a strict request has a field that would be lost.
+    """
+    if request.strict and (lost := image_warnings(request, model)):
+        raise UnsupportedFieldError("this upstream does not take the field", param=lost[0].partition("=")[0])
+    gpt = is_gpt_image(model)
+    fields: JsonObject = {name: value for name, value in request.extra.items() if not (gpt and name in IGNORED)}
+    compressed = request.output_format in _COMPRESSED or not gpt
+    fields |= {
+        "model": model,
+        "prompt": _prompt(request) if gpt else request.prompt,
+        "n": request.n,
+        **_size(request.size, info.image),
+        "quality": _GPT_QUALITY.get(request.quality or "", request.quality) if gpt else request.quality,
+        "background": request.background,
+        "output_format": request.output_format,
+        "output_compression": request.output_compression if compressed else None,
+        "moderation": request.moderation,
+        "input_fidelity": request.input_fidelity if request.images else None,
+        "user": request.user,
+    }
+    if not gpt:
+        fields |= {"seed": request.seed, "negative_prompt": request.negative_prompt, "response_format": "b64_json"}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def image_warnings(request: ImageRequest, model: str) -> tuple[str, ...]:
+    """The lossy mappings of `request`: a GPT image model knows no seed and reads negatives in the prompt only."""
+    if not is_gpt_image(model):
+        return ()
+    seed = ("seed=ignored",) if request.seed is not None else ()
+    return (*seed, "negative_prompt=folded into the prompt") if request.negative_prompt else seed
+
+
+def is_gpt_image(model: str) -> bool:
+    """Whether OpenAI's own image parameters apply, whoever resells the model (`openai/gpt-image-2`)."""
+    return model.rpartition("/")[2].startswith(("gpt-image", "chatgpt-image"))
+
+
+def from_images(body: bytes, *, model: str) -> ImageAnswer:
+    """The items of an images answer. Raises what an inner error means, ContentBlockedError when all were filtered,
+    BadResponseError (`empty`) when there are none; all of that may have been billed.
+    """
+    answer = json_from(body)
+    if answer.get("error"):
+        error = inner_error(answer)
+        error.billed = True
+        raise error
+    raw, usage, served = answer.get("data"), answer.get("usage"), answer.get("model")
+    items = tuple(_item(item) for item in raw if isinstance(item, dict)) if isinstance(raw, list) else ()
+    if items and all(item.refused for item in items):
+        raise ContentBlockedError("the picture was refused by a safety filter", code="moderation_blocked", billed=True)
+    if not any(item.data or item.url for item in items):
+        outcome = "bad_image" if items else "empty"
+        raise BadResponseError("the upstream's answer holds no picture", outcome=outcome, billed=True)
+    return ImageAnswer(
+        items=items,
+        model=served if isinstance(served, str) and served else model,
+        usage=image_usage_from(usage),
+        cost_usd=cost_from(usage),
+    )
+
+
+def to_picture(data: bytes, revised_prompt: str | None = None) -> GeneratedImage:
+    """The picture with the type its bytes show. Raises BadResponseError (`bad_image`) when they are none."""
+    mime = sniff_mime(data)
+    if mime is None:
+        raise BadResponseError("the upstream's picture is not an image", outcome="bad_image", billed=True)
+    return GeneratedImage(data=data, mime=mime, revised_prompt=revised_prompt)
+
+
+def decoded_base64(text: str) -> bytes:
+    """Bytes of base64 as it comes: `data:` prefix, line breaks, URL-safe letters, no padding; b"" when it is none."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    if "-" in text or "_" in text:
+        text = text.replace("-", "+").replace("_", "/")
+    try:
+        return binascii.a2b_base64(text)
+    except binascii.Error:
+        bare = "".join(text.split()).rstrip("=")
+    except ValueError:
+        return b""  # not ASCII
+    bare = bare[: len(bare) - 1] if len(bare) % 4 == 1 else bare
+    try:
+        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4))
+    except binascii.Error:
+        return b""
+
+
+def _prompt(request: ImageRequest) -> str:
+    return f"{request.prompt}\n\nAvoid: {request.negative_prompt}." if request.negative_prompt else request.prompt
+
+
+def _size(size: ImageSize | None, can: ImageCapabilities | None) -> JsonObject:
+    """Pixels as they are, or for a model that takes ratios (xAI) the nearest one and the tier as its row spells it."""
+    if size is None:
+        return {}
+    if can is None or not can.ratios:
+        return {"size": str(size)}
+    tier = next((name for name in can.tiers if name.casefold() == size.tier.casefold()), None)
+    return {"aspect_ratio": min(can.ratios, key=lambda name: _distance(name, size.ratio)), "resolution": tier}
+
+
+def _distance(name: str, ratio: float) -> float:
+    width, _, height = name.partition(":")
+    try:
+        return abs(math.log(float(width) / float(height) / ratio))
+    except (ValueError, ZeroDivisionError):
+        return math.inf  # "auto" and the like
+
+
+def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _texts({f"{name}[{key}]": item for key, item in value.items()})
+        elif isinstance(value, list):
+            yield from ((f"{name}[]", _text(item)) for item in value)
+        elif value is not None:
+            yield name, _text(value)
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _file(field: str, image: ImageInput, stem: str) -> FormFile:
+    name = f"{stem}.{_EXTENSIONS.get(image.mime, 'png')}"  # ours: a caller's file name could carry anything
+    return FormFile(field=field, data=image.data, mime=image.mime, filename=name)
+
+
+def _item(item: JsonObject) -> ImageItem:
+    text, url, prompt = item.get("b64_json"), item.get("url"), item.get("revised_prompt")
+    data = decoded_base64(text) if isinstance(text, str) and text else None
+    if data is None and isinstance(url, str) and url.startswith("data:"):
+        data, url = decoded_base64(url), None
+    return ImageItem(
+        data=data or None,
+        url=url if isinstance(url, str) and url and not data else None,
+        revised_prompt=prompt if isinstance(prompt, str) and prompt else None,
+        refused=item.get("respect_moderation") is False,  # xAI
+    )

@@ -1,0 +1,113 @@
+"""An upstream's `usage` object -> Usage, whatever it looks like. Pure; never raises."""
+
+import math
+from decimal import Decimal, InvalidOperation
+
+from providers.types import JsonObject, JsonValue, Usage
+
+_MAX_COUNT = 1_000_000_000  # more tokens than any window: a broken counter, and it would be billed
+_MAX_COST_USD = 10_000
+_USD_PER_TICK = Decimal("1e-10")  # xAI's `cost_in_usd_ticks`
+
+
+def usage_from(usage: JsonValue) -> Usage:
+    """Token counts of a chat answer. Missing counts are 0; negative, huge or unreadable ones too, and `estimated`.
+
+    `cached_tokens` is read from OpenAI's details, DeepSeek's `prompt_cache_hit_tokens` or a top-level field. Where
+    `total_tokens` exceeds the sum, the rest is thinking that was left out of `completion_tokens` (Google's OpenAI
+    layer, xAI): it is billed as output, so it is added there and to `reasoning_tokens`.
+    """
+    if not isinstance(usage, dict):
+        return Usage(estimated=True)
+    prompt = _first(usage, "prompt_tokens", "input_tokens")
+    completion = _first(usage, "completion_tokens", "output_tokens")
+    prompt_details = _object(usage, "prompt_tokens_details", "input_tokens_details")
+    details = _object(usage, "completion_tokens_details", "output_tokens_details")
+    reasoning = _count(details.get("reasoning_tokens"))
+    left_out = max(0, _count(usage.get("total_tokens")) - prompt - completion) if prompt else 0
+    cached = _first(prompt_details, "cached_tokens") or _first(usage, "prompt_cache_hit_tokens", "cached_tokens")
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion + left_out,
+        cached_tokens=min(cached, prompt),
+        reasoning_tokens=min(max(reasoning, left_out), completion + left_out),
+        audio_prompt_tokens=_count(prompt_details.get("audio_tokens")),
+        image_prompt_tokens=_count(prompt_details.get("image_tokens")),
+        audio_completion_tokens=_count(details.get("audio_tokens")),
+        image_completion_tokens=_count(details.get("image_tokens")),
+        searches=_count(_object(usage, "server_tool_use").get("web_search_requests")),
+        reported_cost_usd=cost_from(usage),
+        estimated=_unusable(usage),
+    )
+
+
+def image_usage_from(usage: JsonValue) -> Usage | None:
+    """Token counts of an image answer; None when it has none (a bare cost is not a count).
+
+    OpenAI's Images API often omits `output_tokens_details`: then all output tokens are image tokens.
+    """
+    if not isinstance(usage, dict) or not any(name.endswith("_tokens") for name in usage):
+        return None
+    read = usage_from(usage)
+    if any(isinstance(usage.get(f"{name}_tokens_details"), dict) for name in ("output", "completion")):
+        return read
+    return Usage(
+        prompt_tokens=read.prompt_tokens,
+        completion_tokens=read.completion_tokens,
+        cached_tokens=read.cached_tokens,
+        image_prompt_tokens=read.image_prompt_tokens,
+        image_completion_tokens=read.completion_tokens,
+        reported_cost_usd=read.reported_cost_usd,
+        estimated=read.estimated,
+    )
+
+
+def cost_from(usage: JsonValue) -> Decimal | None:
+    """The provider's own price in USD: OpenRouter's `cost`, xAI's `cost_in_usd_ticks`; None when it names none.
+
+    With the operator's own vendor key behind OpenRouter (`is_byok`) `cost` is only the fee; the vendor's part is added.
+    """
+    if not isinstance(usage, dict):
+        return None
+    ticks = _money(usage.get("cost_in_usd_ticks"))
+    if ticks is not None:
+        return ticks * _USD_PER_TICK
+    cost = _money(usage.get("cost"))
+    if cost is not None and usage.get("is_byok") is True:
+        cost += _money(_object(usage, "cost_details").get("upstream_inference_cost")) or 0
+    return cost if cost is None or cost <= _MAX_COST_USD else None
+
+
+def _first(usage: JsonObject, *names: str) -> int:
+    return next((_count(usage[name]) for name in names if usage.get(name) is not None), 0)
+
+
+def _object(usage: JsonObject, *names: str) -> JsonObject:
+    return next((value for name in names if isinstance(value := usage.get(name), dict)), {})
+
+
+def _count(value: JsonValue) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_COUNT:
+        return 0  # NaN compares false, so it ends here too
+    return int(value)
+
+
+def _unusable(usage: JsonObject) -> bool:
+    """Whether neither count was sent, or one was and could not be read."""
+    sent = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")]
+    present = [value for value in sent if value is not None]
+    return not present or any(_count(value) == 0 and value not in (0, "0") for value in present)
+
+
+def _money(value: JsonValue) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None

@@ -1,0 +1,1 @@
+"""What was asked, who answered, what it cost: once per request, whatever its end."""

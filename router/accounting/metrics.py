@@ -1,0 +1,193 @@
+"""Prometheus metrics. Names follow OpenTelemetry's GenAI conventions where they exist, else `router_*`.
+
+Labels come from configuration only: a model that only a client's text named is counted as "(other)".
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from providers.catalogue import Catalogue
+from router.accounting.record import RequestRecord
+from router.routing.health import Health
+from router.routing.plan import Attempt
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
+_OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.25, 1)
+_RATE = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5)
+_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
+_OTHER = "(other)"
+_BREAKER = {"closed": 0, "half_open": 1, "open": 2}
+
+
+class Metrics:
+    """All metrics of one application, in a registry of its own. `known` are the label values that may appear."""
+
+    def __init__(self, known: Collection[str], health: Health, catalogue: Catalogue) -> None:
+        self.registry = CollectorRegistry()
+        self._known = frozenset(known)
+        self._observers: dict[tuple[str, str, str], _Served] = {}
+        registry = self.registry
+        self._requests = Counter(
+            "router_requests",
+            "Client requests by public model and final status.",
+            ("model", "status"),
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "router_attempts", "Upstream attempts by outcome.", ("provider", "model", "outcome"), registry=registry
+        )
+        self._failovers = Counter(
+            "router_failovers", "Attempts given up in favour of the next.", ("reason",), registry=registry
+        )
+        self._overhead = Histogram(
+            "router_overhead_seconds",
+            "Time a request spent in the router itself.",
+            buckets=_OVERHEAD,
+            registry=registry,
+        )
+        self._cost = Counter(
+            "router_cost_usd",
+            "Cost of answers by where the figure is from; unknown costs add 0 and are counted apart.",
+            ("provider", "model", "source"),
+            registry=registry,
+        )
+        self._unpriced = Counter(
+            "router_unpriced_answers", "Answers whose cost is unknown.", ("provider", "model"), registry=registry
+        )
+        self._images = Counter("router_images", "Pictures delivered.", ("provider", "model"), registry=registry)
+        self._interrupted = Counter(
+            "router_streams_interrupted",
+            "Streams that broke off after their first content.",
+            ("provider", "model"),
+            registry=registry,
+        )
+        self.hedges = Counter("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
+        self.inflight = Gauge("router_inflight", "Client requests under way.", registry=registry)
+        labels = ("gen_ai_provider_name", "gen_ai_request_model")
+        self._tokens = Histogram(
+            "gen_ai_client_token_usage",
+            "Tokens of an answer.",
+            (*labels, "gen_ai_token_type"),
+            buckets=_TOKENS,
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "gen_ai_server_request_duration",
+            "Seconds until the whole answer.",
+            labels,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._first = Histogram(
+            "gen_ai_server_time_to_first_token",
+            "Seconds until a stream's first content.",
+            labels,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._rate = Histogram(
+            "gen_ai_server_time_per_output_token",
+            "Seconds per output token after the first.",
+            labels,
+            buckets=_RATE,
+            registry=registry,
+        )
+        registry.register(_StateCollector(health, catalogue))
+
+    def record(self, record: RequestRecord) -> None:
+        """Count one closed record and each of its attempts, once."""
+        model = record.model if record.model in self._known else _OTHER
+        self._requests.labels(model, str(record.status)).inc()
+        self._overhead.observe(record.overhead_s)
+        attempts = record.attempts
+        for position, attempt in enumerate(attempts):
+            self._count_attempt(attempt, last=position == len(attempts) - 1)
+        candidate = record.served_by
+        if candidate is None:
+            return
+        served = self._served(candidate.provider, candidate.name, candidate.model)
+        served.observe(record)
+
+    def _count_attempt(self, attempt: Attempt, *, last: bool) -> None:
+        name = attempt.candidate.name
+        model = attempt.candidate.model if name in self._known else _OTHER
+        self._attempts.labels(attempt.candidate.provider, model, attempt.outcome).inc()
+        if not last:
+            self._failovers.labels(attempt.outcome).inc()
+
+    def _served(self, provider: str, name: str, model: str) -> "_Served":
+        key = (provider, name, model)
+        found = self._observers.get(key)
+        if found is None:
+            label = model if name in self._known else _OTHER
+            found = self._observers[key] = _Served(self, provider, label)
+        return found
+
+
+class _Served:
+    """The label children of one target, looked up once."""
+
+    def __init__(self, metrics: Metrics, provider: str, model: str) -> None:
+        self._metrics = metrics
+        self._labels = (provider, model)
+        self._input = metrics._tokens.labels(provider, model, "input")
+        self._output = metrics._tokens.labels(provider, model, "output")
+        self._duration = metrics._duration.labels(provider, model)
+        self._first = metrics._first.labels(provider, model)
+        self._rate = metrics._rate.labels(provider, model)
+
+    def observe(self, record: RequestRecord) -> None:
+        metrics = self._metrics
+        usage = record.usage
+        self._duration.observe(record.duration_s)
+        if usage is not None:
+            self._input.observe(usage.prompt_tokens)
+            self._output.observe(usage.completion_tokens)
+        if record.first_content_s is not None:
+            self._first.observe(record.first_content_s)
+            if usage is not None and usage.completion_tokens > 1:
+                writing = record.duration_s - record.first_content_s
+                self._rate.observe(writing / (usage.completion_tokens - 1))
+        if record.images:
+            metrics._images.labels(*self._labels).inc(record.images)
+        if record.interrupted:
+            metrics._interrupted.labels(*self._labels).inc()
+        if record.cost_usd is None:
+            metrics._unpriced.labels(*self._labels).inc()
+        else:
+            metrics._cost.labels(*self._labels, record.cost_source).inc(float(record.cost_usd))
+
+
+class _StateCollector(Collector):
+    """Gauges read from health and catalogue at the moment of the scrape."""
+
+    def __init__(self, health: Health, catalogue: Catalogue) -> None:
+        self._health = health
+        self._catalogue = catalogue
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["provider", "model"]
+        breaker = GaugeMetricFamily("router_breaker_state", "0 closed, 1 half-open, 2 open.", labels=labels)
+        blocked = GaugeMetricFamily("router_blocked_seconds", "Seconds a target stays blocked.", labels=labels)
+        now = self._health.now()
+        for (provider, model), state in self._health.targets().items():
+            if model in self._catalogue or f"{provider}/{model}" in self._catalogue:
+                breaker.add_metric([provider, model], _BREAKER[state.breaker(now)])
+                blocked.add_metric([provider, model], max(0.0, state.blocked_until - now))
+        yield breaker
+        yield blocked
+        age = GaugeMetricFamily("router_price_age_days", "Days since a model's price was checked.", labels=["model"])
+        today = datetime.now(UTC).date()
+        for name, info in self._catalogue.items():
+            price = info.price_on(today)
+            if price is not None and price.as_of is not None:
+                age.add_metric([name], _days(price.as_of, today))
+        yield age
+
+
+def _days(since: date, today: date) -> float:
+    return float((today - since).days)

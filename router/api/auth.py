@@ -1,0 +1,62 @@
+"""Bearer keys of this router's clients, compared in constant time."""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Iterable
+
+from starlette.types import Scope
+
+from router.errors import ForbiddenError, UnauthorizedError
+from router.settings.values import ClientKey
+
+_MAX_TOKEN_BYTES = 4096
+_ANYONE = ClientKey(name="anonymous", secret="")
+
+
+class MissingKeyError(UnauthorizedError):
+    code = "missing_api_key"
+
+
+class Authenticator:
+    """Knows the configured keys by a keyed digest, so that looking one up tells nothing about the others.
+
+    Without any key, callers on this machine are let in and all others refused.
+    """
+
+    def __init__(self, keys: Iterable[ClientKey]) -> None:
+        self._salt = secrets.token_bytes(32)
+        self._keys = {self._digest(key.secret.encode()): key for key in keys}
+
+    def identify(self, scope: Scope) -> ClientKey:
+        """Whose request this is. Raises UnauthorizedError (401) or ForbiddenError (403)."""
+        if not self._keys:
+            if _is_local(scope):
+                return _ANYONE
+            raise ForbiddenError("no client key is configured, so only callers on this machine are served")
+        found = [value for name, value in scope["headers"] if name == b"authorization"]
+        if not found:
+            raise MissingKeyError("You didn't provide an API key: send 'Authorization: Bearer <key>'.")
+        if len(found) > 1:
+            raise UnauthorizedError("more than one Authorization header")
+        scheme, _, token = found[0].partition(b" ")
+        if scheme.lower() != b"bearer" or not token or len(token) > _MAX_TOKEN_BYTES:
+            raise UnauthorizedError("Incorrect API key provided.")
+        key = self._keys.get(self._digest(token))
+        if key is None or not hmac.compare_digest(key.secret.encode(), token):
+            raise UnauthorizedError("Incorrect API key provided.")
+        return key
+
+    def _digest(self, secret: bytes) -> bytes:
+        return hmac.new(self._salt, secret, hashlib.sha256).digest()
+
+
+def _is_local(scope: Scope) -> bool:
+    client = scope.get("client")
+    if client is None:  # a unix socket
+        return True
+    try:
+        return ipaddress.ip_address(client[0]).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,75 @@
+"""Reading a request body: limited before it is parsed, in size and in time."""
+
+import asyncio
+
+from starlette.types import Receive, Scope
+
+from router.errors import BodyTooLargeError, InvalidRequestError, RouterError, UnsupportedMediaTypeError
+
+
+class SlowBodyError(RouterError):
+    """The client did not send its body in time."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "body_timeout"
+
+
+class ClientGoneError(Exception):
+    """The client left before it had sent its body: there is nobody to answer."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first value of a header, or None. `name` in lower case."""
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float) -> bytes:
+    """The whole body. Raises 413 before reading one that announces too much, and at the limit for one that does not."""
+    announced = header(scope, b"content-length")
+    if announced is not None and announced.isdigit() and int(announced) > limit_bytes:
+        raise BodyTooLargeError(f"the request body exceeds {limit_bytes} bytes")
+    if header(scope, b"content-encoding") not in (None, "identity"):
+        raise UnsupportedMediaTypeError("compressed request bodies are not accepted")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                part: bytes = message.get("body", b"")
+                size += len(part)
+                if size > limit_bytes:
+                    raise BodyTooLargeError(f"the request body exceeds {limit_bytes} bytes")
+                if not message.get("more_body", False):
+                    if not parts:
+                        return part
+                    parts.append(part)
+                    return b"".join(parts)
+                parts.append(part)
+    except TimeoutError as exc:
+        raise SlowBodyError(f"the request body did not arrive within {timeout_s:.0f} s") from exc
+
+
+def require_json(scope: Scope) -> None:
+    """415 unless the body is declared as JSON: a browser can send anything else across origins without asking."""
+    declared = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if declared != "application/json" and not declared.endswith("+json"):
+        raise UnsupportedMediaTypeError(
+            f"send the body as JSON with the header 'Content-Type: application/json' (got '{declared[:64]}')"
+        )
+
+
+def require_utf8(body: bytes) -> None:
+    if body.isascii():
+        return
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise InvalidRequestError("the request body is not valid UTF-8", code="invalid_json") from exc

@@ -1,0 +1,146 @@
+"""What a caller says about routing: the body's `router` object, `x-router-*` headers, and the dialects users know."""
+
+from collections.abc import Callable, Mapping, MutableMapping
+from decimal import Decimal, InvalidOperation
+from typing import get_args
+
+from starlette.types import Scope
+
+from providers.types import JsonValue
+from router.errors import InvalidRequestError
+from router.routing.plan import Directives, StreamMode
+
+_PREFIX = b"x-router-"
+_MAX_NAMES = 50
+_MAX_NAME_LENGTH = 256
+_SORTS: tuple[str, ...] = ("cost", "latency", "quality")
+_SUFFIXES: Mapping[str, str] = {":nitro": "latency", ":floor": "cost"}  # OpenRouter's
+_OPENROUTER_SORT: Mapping[str, str] = {"price": "cost", "latency": "latency", "throughput": "latency"}
+
+
+def take_directives(scope: Scope, fields: MutableMapping[str, JsonValue], model: str) -> tuple[str, Directives]:
+    """Remove every routing field from `fields` and give the public model name and the directives.
+
+    Precedence: body `router`, then headers, then OpenRouter's `provider`/`models`, LiteLLM's `fallbacks` and a model
+    suffix. Raises 400 naming the field.
+    """
+    found: dict[str, object] = {}
+    for suffix, sort in _SUFFIXES.items():
+        if model.endswith(suffix):
+            model, found["sort"] = model.removesuffix(suffix), sort
+    _dialects(fields, found)
+    for name, value in scope["headers"]:
+        if name.startswith(_PREFIX):
+            key = name[len(_PREFIX) :].decode("latin-1").replace("-", "_")
+            if key in _READERS:
+                found[key] = _READERS[key](value.decode("latin-1").strip(), f"header x-router-{key.replace('_', '-')}")
+    own = fields.pop("router", None)
+    if own is not None:
+        if not isinstance(own, dict):
+            raise InvalidRequestError("'router' must be an object", param="router", code="invalid_type")
+        for key, value in own.items():
+            if key not in _READERS:
+                raise InvalidRequestError(
+                    f"unknown field 'router.{key[:64]}'; known: {', '.join(sorted(_READERS))}",
+                    param=f"router.{key[:64]}",
+                    code="unknown_parameter",
+                )
+            if value is not None:
+                found[key] = _READERS[key](value, f"router.{key}")
+    return model, Directives(**found) if found else _NONE  # type: ignore[arg-type]  # each reader gives its field's type
+
+
+_NONE = Directives()
+
+
+def _dialects(fields: MutableMapping[str, JsonValue], found: dict[str, object]) -> None:
+    """OpenRouter's and LiteLLM's fields. None of them travels upstream."""
+    provider = fields.pop("provider", None)
+    if isinstance(provider, dict):
+        for key in ("order", "only", "ignore"):
+            if provider.get(key) is not None:
+                found[key] = _names(provider[key], f"provider.{key}")
+        if provider.get("allow_fallbacks") is not None:
+            found["allow_fallbacks"] = _flag(provider["allow_fallbacks"], "provider.allow_fallbacks")
+        sort = provider.get("sort")
+        if isinstance(sort, str) and sort in _OPENROUTER_SORT:
+            found["sort"] = _OPENROUTER_SORT[sort]
+    for key in ("models", "fallbacks"):
+        value = fields.pop(key, None)
+        if value is not None:
+            found["fallbacks"] = _names(value, key)
+    fields.pop("route", None)
+
+
+def _sort(value: object, where: str) -> str:
+    if value not in _SORTS:
+        raise _invalid(where, f"one of {', '.join(_SORTS)}", value)
+    return str(value)
+
+
+def _stream_mode(value: object, where: str) -> str:
+    modes = get_args(StreamMode)
+    if value not in modes:
+        raise _invalid(where, f"one of {', '.join(modes)}", value)
+    return str(value)
+
+
+def _positive(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _invalid(where, "a positive number", value)
+    try:
+        number = float(value)
+    except ValueError as exc:
+        raise _invalid(where, "a positive number", value) from exc
+    if not 0 < number < 1e12:
+        raise _invalid(where, "a positive number", value)
+    return number
+
+
+def _dollars(value: object, where: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _invalid(where, "a price in USD", value)
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation as exc:
+        raise _invalid(where, "a price in USD", value) from exc
+    if not amount.is_finite() or amount < 0:
+        raise _invalid(where, "a price in USD, not negative", value)
+    return amount
+
+
+def _names(value: object, where: str) -> tuple[str, ...]:
+    items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(items, list) or len(items) > _MAX_NAMES:
+        raise _invalid(where, f"a list of at most {_MAX_NAMES} names", value)
+    for item in items:
+        if not isinstance(item, str) or not 0 < len(item) <= _MAX_NAME_LENGTH:
+            raise _invalid(where, "a list of names", item)
+    return tuple(items)
+
+
+def _flag(value: object, where: str) -> bool:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise _invalid(where, "true or false", value)
+    return value
+
+
+def _invalid(where: str, wanted: str, got: object) -> InvalidRequestError:
+    return InvalidRequestError(f"'{where}' must be {wanted}, got {str(got)[:64]!r}", param=where)
+
+
+_READERS: Mapping[str, Callable[[object, str], object]] = {
+    "sort": _sort,
+    "max_cost_usd": _dollars,
+    "max_latency_ms": _positive,
+    "deadline_ms": _positive,
+    "order": _names,
+    "only": _names,
+    "ignore": _names,
+    "fallbacks": _names,
+    "allow_fallbacks": _flag,
+    "stream_mode": _stream_mode,
+    "strict": _flag,
+}

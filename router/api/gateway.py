@@ -1,0 +1,249 @@
+"""What every endpoint shares: the wired objects, and the one way a request is opened, answered and closed."""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from starlette.types import Receive, Scope, Send
+
+from providers.base import ChatProvider, ImageProvider
+from providers.errors import ProviderError
+from router.accounting.metrics import Metrics
+from router.accounting.record import CLIENT_CLOSED, RecentRecords, RequestRecord
+from router.api.auth import Authenticator
+from router.api.body import ClientGoneError, header, read_body
+from router.api.envelope import Headers, error_answer
+from router.errors import OverloadedError, RouterError
+from router.routing.health import Health
+from router.routing.plan import Directives, Features, Plan
+from router.routing.planner import Planner
+from router.settings.values import ClientKey, Settings
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("turnout.access")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MAX_HEADER_VALUE = 1024
+
+
+class ShuttingDownError(RouterError):
+    """The drain limit passed before this request was answered."""
+
+    status = 503
+    code = "router_shutting_down"
+    retry_after_s = 1.0
+
+
+class Gateway:
+    """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        planner: Planner,
+        health: Health,
+        metrics: Metrics,
+        chat_providers: Mapping[str, ChatProvider],
+        image_providers: Mapping[str, ImageProvider],
+    ) -> None:
+        self.settings = settings
+        self.planner = planner
+        self.health = health
+        self.metrics = metrics
+        self.chat_providers = chat_providers
+        self.image_providers = image_providers
+        self.recent = RecentRecords()
+        self.auth = Authenticator(settings.server.keys)
+        self.started = int(time.time())
+        self.in_flight = 0
+        self.draining = False
+        self.cutting = False
+        self.live: set[asyncio.Task[object]] = set()
+
+    def plan(self, features: Features, directives: Directives) -> Plan:
+        """The plan for one request as of now. Raises what `Planner.plan` raises."""
+        return self.planner.plan(features, directives, self.health.now(), datetime.now(UTC).date())
+
+    def cut(self) -> None:
+        """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""
+        self.cutting = True
+        for task in self.live:
+            task.cancel()
+
+    def close_record(self, record: RequestRecord) -> None:
+        """Everything that happens once at the end of a request."""
+        self.metrics.record(record)
+        self.recent.add(record)
+        if access_log.isEnabledFor(logging.INFO):
+            served = record.served_by
+            access_log.info(
+                "%s %s %s model=%s served=%s attempts=%d ms=%.1f cost=%s",
+                record.id,
+                record.path,
+                record.status,
+                ascii(record.model[:64]),
+                served.name if served else "-",
+                len(record.attempts),
+                record.duration_s * 1000,
+                record.cost_usd if record.cost_usd is not None else "-",
+            )
+
+
+class Exchange:
+    """One HTTP request under way: who asks, what was recorded, and how to answer."""
+
+    __slots__ = ("gateway", "key", "receive", "record", "scope", "send", "started_response")
+
+    def __init__(
+        self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, key: ClientKey, record: RequestRecord
+    ) -> None:
+        self.gateway = gateway
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.key = key
+        self.record = record
+        self.started_response = False
+
+    async def body(self, limit_bytes: int) -> bytes:
+        server = self.gateway.settings.server
+        return await read_body(self.scope, self.receive, limit_bytes=limit_bytes, timeout_s=server.body_timeout_s)
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self.started_response = True
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """A whole answer in one go."""
+        headers.append((b"content-length", str(len(body)).encode()))
+        await self.start(status, headers)
+        await self.send({"type": "http.response.body", "body": body})
+
+
+Handler = Callable[[Exchange], Awaitable[int]]
+
+
+class Endpoint:
+    """A raw ASGI endpoint: authenticates, counts, runs `handle`, turns every failure into the error envelope.
+
+    `handle` answers and returns the status it sent. It runs while a watcher listens for the client's departure, which
+    cancels it, and with it the upstream call. The record is closed once, whatever happens.
+    """
+
+    def __init__(self, gateway: Gateway, kind: str, handle: Handler) -> None:
+        self._gateway = gateway
+        self._kind = kind
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway = self._gateway
+        health = gateway.health
+        record = RequestRecord(request_id(scope), self._kind, scope["path"], health.now(), gateway.close_record)
+        gateway.in_flight += 1
+        gateway.metrics.inflight.inc()
+        exchange: Exchange | None = None
+        status = CLIENT_CLOSED
+        try:
+            key = gateway.auth.identify(scope)
+            record.key_name = key.name
+            if gateway.in_flight > gateway.settings.server.max_in_flight:
+                raise OverloadedError("the router is at its limit of concurrent requests")
+            exchange = Exchange(gateway, scope, receive, send, key, record)
+            status = await self._handle(exchange)
+        except ClientGoneError:
+            record.error_code = "client_closed"
+        except asyncio.CancelledError:
+            record.error_code = "client_closed"
+            raise
+        except Exception as exc:  # the edge: whatever it is, the client gets an answer
+            if not isinstance(exc, RouterError | ProviderError):
+                log.error("request %s failed", record.id, exc_info=exc)
+            answer = error_answer(exc)
+            status, record.error_code = answer.status, answer.code
+            if exchange is None or not exchange.started_response:
+                record.measure_overhead(health.now())
+                await _send_error(answer.status, [*answer.headers, *common_headers(gateway, record)], answer.body, send)
+        finally:
+            gateway.in_flight -= 1
+            gateway.metrics.inflight.dec()
+            record.close(status, health.now(), record.error_code)
+
+
+async def _send_error(status: int, headers: Headers, body: bytes, send: Send) -> None:
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def watched(exchange: Exchange, work: Awaitable[int]) -> int:
+    """Run `work`, but cancel it as soon as the client leaves; then raise ClientGoneError.
+
+    When the drain cuts it instead, work that has not answered yet ends as ShuttingDownError.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    gone = False
+    live = exchange.gateway.live
+    live.add(task)
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await exchange.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone and task.uncancel() == 0:
+            raise ClientGoneError from None
+        if exchange.gateway.cutting and not exchange.started_response:
+            task.uncancel()
+            raise ShuttingDownError("the router is shutting down; ask again") from None
+        raise
+    finally:
+        live.discard(task)
+        watcher.cancel()
+
+
+def request_id(scope: Scope) -> str:
+    """The caller's `x-request-id` when it is harmless, else a new one."""
+    given = header(scope, b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return "req_" + secrets.token_hex(16)
+
+
+def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
+    """What every answer says about how it came about. Call `record.measure_overhead` first."""
+    headers: Headers = [
+        (b"x-request-id", record.id.encode()),
+        (b"x-router-attempts", str(len(record.attempts)).encode()),
+        (b"x-router-overhead-ms", b"%.3f" % (record.overhead_s * 1000)),
+    ]
+    plan = record.plan
+    if plan is not None:
+        headers.append((b"x-router-reason", header_text(plan.reason)))
+    candidate = record.served_by
+    if candidate is not None:
+        headers.append((b"x-router-model", header_text(candidate.model)))
+        headers.append((b"x-router-provider", candidate.provider.encode()))
+    if record.cost_usd is not None:
+        headers.append((b"x-router-cost-usd", f"{record.cost_usd:f}".encode()))
+    if record.warnings:
+        headers.append((b"x-router-warnings", header_text("; ".join(record.warnings))))
+    if gateway.settings.sandbox:
+        headers.append((b"x-router-sandbox", b"true"))
+    return headers
+
+
+def header_text(text: str) -> bytes:
+    """`text` as a header value: printable ASCII, bounded."""
+    encoded = text.encode("ascii", "replace")[:_MAX_HEADER_VALUE]
+    return encoded if text.isprintable() else bytes(byte if 32 <= byte < 127 else 63 for byte in encoded)

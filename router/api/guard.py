@@ -1,0 +1,69 @@
+"""The outermost layer: refuses what HTTP parsers let through, and puts the request id on every answer."""
+
+from collections.abc import Collection
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from router.api.envelope import error_answer
+from router.api.gateway import request_id
+from router.errors import InvalidRequestError
+
+_MAX_HEADERS = 100
+_MAX_HEADER_BYTES = 32 * 1024
+_MAX_PATH = 4096
+
+
+class HeadersTooLargeError(InvalidRequestError):
+    status = 431
+    code = "headers_too_large"
+
+
+class Guard:
+    """Pure ASGI middleware. `hot` are paths whose endpoints set their own headers; `hosts` empty admits any Host."""
+
+    def __init__(self, app: ASGIApp, *, hot: Collection[str], hosts: Collection[str] = ()) -> None:
+        self._app = app
+        self._hot = frozenset(hot)
+        self._hosts = frozenset(host.lower().encode() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            answer = error_answer(refusal)
+            headers = [*answer.headers, (b"x-request-id", request_id(scope).encode()), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.body})
+            return
+        if scope["path"] in self._hot and scope["method"] == "POST":
+            await self._app(scope, receive, send)
+            return
+        identity = request_id(scope).encode()
+
+        async def labelled(message: Message) -> None:
+            if message["type"] == "http.response.start" and not any(
+                name == b"x-request-id" for name, _ in message.get("headers", ())
+            ):
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", identity)]}
+            await send(message)
+
+        await self._app(scope, receive, labelled)
+
+    def _refusal(self, scope: Scope) -> InvalidRequestError | None:
+        headers = scope["headers"]
+        size, hosts = 0, []
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name == b"host":
+                hosts.append(value)
+        if len(headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
+            return HeadersTooLargeError("too many or too large request headers")
+        if len(hosts) > 1:
+            return InvalidRequestError("more than one Host header", code="invalid_host")
+        if self._hosts and (not hosts or hosts[0].rpartition(b":")[0].lower() not in self._hosts | {b""}):
+            return InvalidRequestError("this host is not served here", code="invalid_host")
+        return (
+            InvalidRequestError("the path is too long", code="invalid_url") if len(scope["path"]) > _MAX_PATH else None
+        )

@@ -1,0 +1,156 @@
+"""POST /v1/images/generations and /v1/images/edits, and GET of the pictures behind signed links."""
+
+import base64
+import time
+from collections.abc import Awaitable, Callable
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from providers.types import GeneratedImage, ImageResponse, JsonObject, Usage
+from router.api.body import header
+from router.api.envelope import Headers
+from router.api.gateway import Exchange, common_headers, watched
+from router.api.image_request import ParsedImage
+from router.errors import NotFoundError
+from router.pictures.fanout import make_pictures
+from router.pictures.store import MIME_TYPES, PictureStore
+from router.pictures.transcode import pixel_size, to_format
+from router.routing.dispatch import dispatch
+from router.routing.plan import Candidate
+from router.settings.values import ClientKey, Settings
+
+Parse = Callable[[Scope, Receive, Settings, ClientKey], Awaitable[ParsedImage]]
+
+
+class ImageHandler:
+    """Answers image requests. `parse` turns the body into a request: one for generations, one for edits."""
+
+    def __init__(self, parse: Parse, store: PictureStore) -> None:
+        self._parse = parse
+        self._store = store
+
+    async def __call__(self, exchange: Exchange) -> int:
+        gateway, record = exchange.gateway, exchange.record
+        parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key)
+        record.model, record.features = parsed.request.model, parsed.features
+        record.plan = gateway.plan(parsed.features, parsed.directives)
+        return await watched(exchange, self._make(exchange, parsed))
+
+    async def _make(self, exchange: Exchange, parsed: ParsedImage) -> int:
+        gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
+        assert plan is not None
+        request = parsed.request
+
+        async def call(candidate: Candidate) -> ImageResponse:
+            provider = gateway.image_providers[candidate.provider]
+            return await make_pictures(provider, request, candidate.model, candidate.info)
+
+        outcome = await dispatch(plan, call, gateway.health, record.attempts)
+        response, served = outcome.value, outcome.served_by
+        latency = gateway.health.target(served.provider, served.model, served.info).latency
+        latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
+        record.settle(
+            response.usage,
+            images=len(response.images),
+            size=request.size,
+            quality=request.quality or "",
+            reported=response.reported_cost_usd,
+        )
+        record.served_model = response.model
+        body, warnings = await self._body(exchange, parsed, response)
+        record.warnings = (*plan.warnings, *response.warnings, *warnings)
+        record.measure_overhead(gateway.health.now())
+        headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
+        await exchange.answer(200, headers, orjson.dumps(body))
+        return 200
+
+    async def _body(
+        self, exchange: Exchange, parsed: ParsedImage, response: ImageResponse
+    ) -> tuple[JsonObject, tuple[str, ...]]:
+        """The OpenAI answer. `size` is what the pictures really measure."""
+        request = parsed.request
+        wanted = request.output_format or exchange.gateway.settings.images.default_format
+        data: list[JsonObject] = []
+        size = ""
+        for image in response.images:
+            content, mime = await to_format(image.data, image.mime, wanted, request.output_compression)
+            measured = pixel_size(content)
+            size = size or (f"{measured[0]}x{measured[1]}" if measured else "")
+            data.append(await self._item(exchange, parsed, image, content, mime))
+        body: JsonObject = {"created": int(time.time()), "data": list(data), "output_format": wanted}
+        if size:
+            body["size"] = size
+        if request.quality:
+            body["quality"] = request.quality
+        if request.background:
+            body["background"] = request.background
+        cost = exchange.record.cost_usd
+        if response.usage is not None:
+            body["usage"] = _usage(response.usage, None if cost is None else float(cost))
+        asked = str(request.size) if request.size else ""
+        return body, (f"size={asked} became {size}",) if asked and size and asked != size else ()
+
+    async def _item(
+        self, exchange: Exchange, parsed: ParsedImage, image: GeneratedImage, content: bytes, mime: str
+    ) -> JsonObject:
+        item: JsonObject = {}
+        if parsed.delivery == "url":
+            item["url"] = base_url(exchange.scope, exchange.gateway.settings) + await self._store.put(content, mime)
+        else:
+            item["b64_json"] = base64.b64encode(content).decode("ascii")
+        if image.revised_prompt:
+            item["revised_prompt"] = image.revised_prompt
+        return item
+
+
+def _usage(usage: Usage, cost: float | None) -> JsonObject:
+    text_in = max(0, usage.prompt_tokens - usage.image_prompt_tokens)
+    image_out = usage.image_completion_tokens
+    shown: JsonObject = {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"text_tokens": text_in, "image_tokens": usage.image_prompt_tokens},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {
+            "text_tokens": max(0, usage.completion_tokens - image_out),
+            "image_tokens": image_out,
+        },
+        "total_tokens": usage.total_tokens,
+    }
+    if cost is not None:
+        shown["cost"] = cost
+    return shown
+
+
+def base_url(scope: Scope, settings: Settings) -> str:
+    """The absolute prefix of our links: configured, or that of the request. Forwarding headers are not believed."""
+    if settings.server.public_url:
+        return settings.server.public_url.rstrip("/")
+    host = header(scope, b"host") or "127.0.0.1"
+    return f"{scope.get('scheme', 'http')}://{host}"
+
+
+class FileHandler:
+    """GET /v1/images/files/{name}.{ext}: the picture behind a signed link. The signature is the key."""
+
+    def __init__(self, store: PictureStore) -> None:
+        self._store = store
+
+    async def __call__(self, request: Request) -> Response:
+        name, _, extension = str(request.path_params["file"]).partition(".")
+        expires, signature = request.query_params.get("exp", ""), request.query_params.get("sig", "")
+        data = await self._store.get(name, extension, expires, signature)
+        if data is None:
+            raise NotFoundError("no such picture, or its link has expired")
+        return Response(
+            data,
+            media_type=MIME_TYPES[extension],
+            headers={
+                "cache-control": "private, max-age=3600",
+                "content-disposition": f'inline; filename="{name}.{extension}"',
+                "content-security-policy": "default-src 'none'; sandbox",
+                "x-content-type-options": "nosniff",
+            },
+        )

@@ -1,0 +1,104 @@
+"""GET /v1/models and /v1/models/{id}: public names, with what a client or a UI may want to know of each."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from providers.catalogue import ModelInfo, lookup
+from providers.types import JsonObject
+from router.api.gateway import Gateway
+from router.errors import UnknownModelError
+from router.routing.plan import Features
+from router.settings.values import ModelSettings, TargetSettings
+
+
+class ModelsHandler:
+    """Lists configured models, catalogue names and aliases; an alias says what it stands for."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def list(self, request: Request) -> Response:
+        self._gateway.auth.identify(request.scope)
+        return JSONResponse({"object": "list", "data": [self._entry(name) for name in self._names()]})
+
+    async def one(self, request: Request) -> Response:
+        self._gateway.auth.identify(request.scope)
+        name = request.path_params["model"]
+        if name not in set(self._names()):
+            raise UnknownModelError(f"The model '{name[:64]}' does not exist or you do not have access to it.")
+        return JSONResponse(self._entry(name))
+
+    def _names(self) -> Iterator[str]:
+        settings = self._gateway.settings
+        seen: dict[str, None] = {}
+        for names in (settings.models, settings.catalogue_targets, settings.aliases):
+            seen.update((name, None) for name in names if "*" not in name)
+        return iter(seen)
+
+    def _entry(self, name: str) -> JsonObject:
+        settings = self._gateway.settings
+        entry: JsonObject = {
+            "id": name,
+            "object": "model",
+            "created": self._gateway.started,
+            "owned_by": "turnout",
+        }
+        alias = settings.aliases.get(name)
+        if alias is not None:
+            entry["alias_of"] = alias.to
+            name = alias.to
+        model = settings.models.get(name)
+        if model is not None and model.description:
+            entry["description"] = model.description
+        targets = self._targets(name, model)
+        if targets:
+            info = lookup(settings.catalogue, targets[0].provider, targets[0].model)
+            entry.update(_facts(info))
+            entry["targets"] = [self._target(target) for target in targets]
+        return entry
+
+    def _targets(self, name: str, model: ModelSettings | None) -> tuple[TargetSettings, ...]:
+        settings = self._gateway.settings
+        for _ in range(8):
+            if model is None or model.targets or model.use is None:
+                break
+            name, model = model.use, settings.models.get(model.use)
+        listed = model.targets if model is not None else settings.catalogue_targets.get(name, ())
+        return tuple(target for target in listed if settings.providers[target.provider].enabled)
+
+    def _target(self, target: TargetSettings) -> JsonObject:
+        health = self._gateway.health
+        now = health.now()
+        info = lookup(self._gateway.settings.catalogue, target.provider, target.model)
+        kind = info.kind
+        prediction = health.predict(target.provider, target.model, info, Features(kind=kind, stream=True), now)
+        state, _ = health.breaker(target.provider, target.model, info, now)
+        blocked, _ = health.blocked_s(target.provider, target.model, info, now)
+        return {
+            "target": target.name,
+            "health": "blocked" if blocked else {"closed": "ok"}.get(state, state),
+            "ttft_p50_ms": round(prediction.ttft_ms),
+            "ttft_p95_ms": round(prediction.ttft_p95_ms),
+        }
+
+
+def _facts(info: ModelInfo) -> JsonObject:
+    """Context, modalities and prices, in the names that OpenRouter made common: USD per token, as strings."""
+    facts: JsonObject = {
+        "context_length": info.context_tokens,
+        "max_output_tokens": info.max_output_tokens,
+        "architecture": {
+            "input_modalities": [*sorted(info.inputs)],
+            "output_modalities": [*sorted(info.outputs)],
+        },
+    }
+    price = info.price_on(datetime.now(UTC).date())
+    if price is not None and price.input is not None and price.output is not None:
+        facts["pricing"] = {"prompt": f"{price.input / 10**6:f}", "completion": f"{price.output / 10**6:f}"}
+    if info.retires is not None:
+        facts["shutdown_date"] = math.floor(datetime.combine(info.retires, datetime.min.time(), UTC).timestamp())
+    return facts

@@ -1,0 +1,125 @@
+"""POST /v1/route: the plan of a request without making it; GET /v1/requests/{id}: the decision of one that was made."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from providers.types import JsonObject, JsonValue
+from router.api.body import read_body, require_json
+from router.api.chat_request import decode_object, parse_chat
+from router.api.gateway import Gateway
+from router.api.image_request import build_image_request, decode_json
+from router.errors import NotFoundError
+from router.routing.plan import Directives, Excluded, Features, Plan, Prediction
+from router.routing.planner import AllBlockedError, NoCandidateError
+
+
+class RouteHandler:
+    """Shows decisions. Costs nothing and calls nobody."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def plan(self, request: Request) -> Response:
+        """The body is that of the chat or image request in question (`messages` makes it a chat request)."""
+        gateway, scope = self._gateway, request.scope
+        key = gateway.auth.identify(scope)
+        require_json(scope)
+        server = gateway.settings.server
+        body = await read_body(
+            scope, request.receive, limit_bytes=server.json_limit_bytes, timeout_s=server.body_timeout_s
+        )
+        features: Features
+        directives: Directives
+        top = decode_object(body)
+        if "messages" in top or "prompt" not in top:
+            chat = parse_chat(body, scope, key)
+            features, directives = chat.features, chat.directives
+        else:
+            fields = decode_json(body)
+            image = build_image_request(fields, scope, key, edit=bool(fields.get("images") or fields.get("image")))
+            features, directives = image.features, image.directives
+        try:
+            plan = gateway.plan(features, directives)
+        except (NoCandidateError, AllBlockedError) as exc:
+            return JSONResponse(_refused(features, exc))
+        return JSONResponse(_shown(features, plan))
+
+    async def request(self, request: Request) -> Response:
+        """One closed request of this caller, by its `x-request-id`."""
+        key = self._gateway.auth.identify(request.scope)
+        record = self._gateway.recent.get(request.path_params["id"], key.name)
+        if record is None:
+            raise NotFoundError("no such request, or it is no longer remembered")
+        return JSONResponse(record.as_json())
+
+
+def _shown(features: Features, plan: Plan) -> JsonObject:
+    first = plan.candidates[0]
+    return {
+        "object": "router.plan",
+        "model": plan.model,
+        "kind": plan.kind,
+        "target": first.name,
+        "provider": first.provider,
+        "upstream_model": first.model,
+        "reason": plan.reason,
+        "prompt_tokens": features.prompt_tokens,
+        "deadline_ms": round(plan.deadline_s * 1000),
+        "stream_mode": plan.stream_mode,
+        "warnings": list(plan.warnings),
+        "candidates": [
+            {
+                "target": candidate.name,
+                "route": candidate.route,
+                "kept": True,
+                "retry": candidate.retry,
+                "reason": candidate.reason or "kept",
+                "expected_cost_usd": _usd(candidate.expected_cost_usd),
+                "timeout_s": round(candidate.timeout_s, 3),
+                **_predicted(candidate.prediction),
+            }
+            for candidate in plan.candidates
+        ],
+        "excluded": _excluded(plan.excluded),
+    }
+
+
+def _refused(features: Features, exc: NoCandidateError | AllBlockedError) -> JsonObject:
+    return {
+        "object": "router.plan",
+        "model": features.model,
+        "kind": features.kind,
+        "target": None,
+        "reason": exc.message,
+        "prompt_tokens": features.prompt_tokens,
+        "candidates": [],
+        "excluded": _excluded(exc.excluded),
+    }
+
+
+def _excluded(entries: Sequence[Excluded]) -> list[JsonValue]:
+    return [
+        {
+            "target": entry.name,
+            "kept": False,
+            "reason": entry.reason,
+            "expected_cost_usd": _usd(entry.expected_cost_usd),
+            **(_predicted(entry.prediction) if entry.prediction else {}),
+        }
+        for entry in entries
+    ]
+
+
+def _predicted(prediction: Prediction) -> JsonObject:
+    return {
+        "predicted_ttft_ms": round(prediction.ttft_ms, 1),
+        "predicted_total_ms": round(prediction.total_ms, 1),
+        "predicted_total_p95_ms": round(prediction.total_p95_ms, 1),
+    }
+
+
+def _usd(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)

@@ -1,0 +1,197 @@
+"""`create_app(settings)`: the one place that wires objects. The lifespan opens and closes them."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from providers.errors import ProviderError
+from providers.registry import Connected, ProviderSpec, connect
+from router.accounting.metrics import Metrics
+from router.api.chat import chat_completions
+from router.api.envelope import error_answer
+from router.api.gateway import Endpoint, Gateway
+from router.api.guard import Guard
+from router.api.image_request import parse_edit, parse_generation
+from router.api.images import FileHandler, ImageHandler
+from router.api.models import ModelsHandler
+from router.api.ops import OpsHandler
+from router.api.route import RouteHandler
+from router.errors import InvalidRequestError, NotFoundError, RouterError
+from router.pictures.store import PictureStore
+from router.routing.health import Health
+from router.routing.planner import Planner
+from router.routing.rules import compile_rules
+from router.settings.values import Settings
+
+_PREFIXES = ("/v1", "", "/openai/v1")
+_EXPOSED = (
+    "x-request-id", "retry-after", "openai-processing-ms", "x-router-model", "x-router-provider", "x-router-attempts",
+    "x-router-reason", "x-router-cost-usd", "x-router-overhead-ms", "x-router-warnings", "x-router-sandbox",
+)  # fmt: skip
+_RESPONSES_HELP = (
+    "POST /v1/responses is not served here yet; use chat completions: "
+    "Codex: no switch exists, it needs /v1/responses; "
+    "OpenAI Agents SDK: set_default_openai_api('chat_completions') (Python), setOpenAIAPI('chat_completions') (JS); "
+    "AI SDK: openai.chat('model') instead of openai('model'), or @ai-sdk/openai-compatible; "
+    "pydantic-ai: 'openai-chat:model' instead of 'openai:model'; "
+    "LangChain: use_responses_api=False"
+)
+
+
+class UnknownUrlError(NotFoundError):
+    code = "unknown_url"
+
+
+class MethodNotAllowedError(RouterError):
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
+def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) -> FastAPI:
+    """The whole application, ready to be served. Raises SettingsError for rules that do not compile.
+
+    `app.state.gateway` holds the wired objects; the server sets its `draining` flag and calls `cut()`.
+    """
+    health = Health(clock)
+    planner = Planner(settings, compile_rules(settings), health)
+    connected = connect(_specs(settings), settings.catalogue)
+    metrics = Metrics(_labels(settings), health, settings.catalogue)
+    gateway = Gateway(settings, planner, health, metrics, connected.chat, connected.images)
+    store = PictureStore(settings.images.store_dir, settings.images.ttl_s, settings.images.quota_bytes)
+    app = FastAPI(
+        title="Turnout",
+        docs_url="/docs" if settings.server.docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.server.docs else None,
+        lifespan=_lifespan(connected),
+        redirect_slashes=False,
+    )
+    app.state.gateway = gateway
+    hot = _add_routes(app, gateway, store)
+    _add_error_handlers(app)
+    app.add_middleware(Guard, hot=hot, hosts=settings.server.trusted_hosts)
+    if settings.server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.cors_origins,
+            allow_methods=["GET", "POST", "OPTIONS", "DELETE"],
+            allow_headers=["*"],  # reflects what the preflight asks for: SDKs add headers with every release
+            expose_headers=_EXPOSED,
+            max_age=600,
+        )
+    return app
+
+
+def _specs(settings: Settings) -> list[ProviderSpec]:
+    return [
+        ProviderSpec(
+            name=provider.name,
+            type=provider.type,
+            base_url=provider.base_url,
+            api_key=provider.api_key,
+            connect_timeout_s=provider.connect_timeout_s,
+            idle_timeout_s=provider.idle_timeout_s,
+            organization=provider.options.organization,
+            result_hosts=provider.options.result_hosts,
+        )
+        for provider in settings.providers.values()
+        if provider.enabled
+    ]
+
+
+def _lifespan(connected: Connected) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for upstream in connected.upstreams:
+                await upstream.open()
+                stack.push_async_callback(upstream.aclose)
+            yield
+
+    return lifespan
+
+
+def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore) -> set[str]:
+    """Register every path under each prefix; gives the paths of the raw endpoints."""
+    chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
+    generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
+    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, store))
+    models, route, ops = ModelsHandler(gateway), RouteHandler(gateway), OpsHandler(gateway)
+    raw = {
+        "/chat/completions": chat,
+        "/images/generations": generate,
+        "/images": generate,
+        "/images/edits": edit,
+    }
+    routes = [
+        Route(prefix + path, endpoint, methods=["POST"]) for prefix in _PREFIXES for path, endpoint in raw.items()
+    ]
+    for prefix in _PREFIXES:
+        routes += [
+            Route(f"{prefix}/models", models.list, methods=["GET"]),
+            Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
+            Route(f"{prefix}/route", route.plan, methods=["POST"]),
+            Route(f"{prefix}/requests/{{id}}", route.request, methods=["GET"]),
+            Route(f"{prefix}/images/files/{{file}}", FileHandler(store).__call__, methods=["GET"]),
+            Route(f"{prefix}/responses", _responses, methods=["POST"]),
+        ]
+    routes += [
+        Route("/", ops.root, methods=["GET"]),
+        Route("/healthz", ops.live, methods=["GET"]),
+        Route("/health", ops.live, methods=["GET"]),
+        Route("/readyz", ops.ready, methods=["GET"]),
+        Route("/metrics", ops.metrics, methods=["GET"]),
+    ]
+    app.router.routes[:0] = routes  # before FastAPI's own: the hot paths are looked at first
+    return {prefix + path for prefix in _PREFIXES for path in raw}
+
+
+async def _responses(request: Request) -> Response:
+    raise UnknownUrlError(_RESPONSES_HELP)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    async def ours(request: Request, exc: Exception) -> Response:
+        answer = error_answer(exc)
+        headers = {name.decode(): value.decode() for name, value in answer.headers}
+        return Response(answer.body, status_code=answer.status, headers=headers)
+
+    async def framework(request: Request, exc: Exception) -> Response:
+        assert isinstance(exc, HTTPException)
+        if exc.status_code == 405:
+            answered = await ours(request, MethodNotAllowedError(f"{request.method} is not allowed on this path"))
+            answered.headers["allow"] = (exc.headers or {}).get("allow") or (exc.headers or {}).get("Allow") or "POST"
+            return answered
+        return await ours(request, UnknownUrlError(f"Unknown request URL: {request.method} {request.url.path[:256]}"))
+
+    async def invalid(request: Request, exc: Exception) -> Response:
+        return await ours(request, InvalidRequestError("the request is not valid"))
+
+    handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+        RouterError: ours,
+        ProviderError: ours,
+        HTTPException: framework,
+        RequestValidationError: invalid,
+        Exception: ours,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _labels(settings: Settings) -> set[str]:
+    """Every name that configuration knows: nothing else becomes a metric label."""
+    names = {*settings.models, *settings.aliases, *settings.catalogue_targets}
+    for model in settings.models.values():
+        names |= {target.name for target in model.targets}
+    for targets in settings.catalogue_targets.values():
+        names |= {target.name for target in targets}
+    return names

@@ -1,0 +1,121 @@
+"""The command line: `turnout serve | check | schema`. Exit codes: 0, 2 for a configuration that cannot be used."""
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from router import __version__
+from router.errors import Problem, SettingsError
+
+DISTRIBUTION = "turnout"
+PACKAGES = ("router", "providers")
+
+app = typer.Typer(
+    name="turnout",
+    help="One OpenAI-compatible endpoint that routes each request by latency and cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its frames show local variables, and those hold keys
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file. Default: TURNOUT_CONFIG, config/turnout.yaml."),
+]
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"turnout {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One OpenAI-compatible endpoint that routes each request by latency and cost."""
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="TCP port.")] = None,
+    sandbox: Annotated[
+        bool | None, typer.Option("--sandbox/--no-sandbox", help="Simulated upstreams. Default: if no key is set.")
+    ] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Run the router."""
+    # here and not above: the web framework takes 0.3 s to import, which `check` and `--version` should not pay
+    from router.serve import serve as run
+
+    raise typer.Exit(run(config=config, host=host, port=port, sandbox=sandbox, log_level=log_level))
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Validate the configuration: say `ok`, or every problem with its file, line and key."""
+    # here and not above: pydantic takes 0.1 s to import
+    from router.routing.rules import compile_rules
+    from router.settings import has_provider_key, inspect_settings
+
+    problems = installation_problems(importlib.metadata.packages_distributions())
+    try:
+        settings, found = inspect_settings(config, os.environ)
+        problems += found
+        compile_rules(settings)
+    except SettingsError as exc:
+        problems += exc.problems
+    if problems:
+        _refuse(sorted(problems))
+    for warning in settings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    on = sum(provider.enabled for provider in settings.providers.values())
+    models = len(settings.models.keys() | settings.catalogue_targets.keys())
+    typer.echo(f"ok: {len(settings.providers)} providers ({on} on), {models} models, {len(settings.aliases)} aliases")
+    if not has_provider_key(settings):
+        typer.echo("no provider key is set: `turnout serve` will answer from the sandbox")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    # here and not above: pydantic takes 0.1 s to import
+    from router.settings import settings_schema
+
+    typer.echo(json.dumps(settings_schema(), indent=2))
+
+
+def installation_problems(owners: Mapping[str, list[str]]) -> list[Problem]:
+    """A problem for each of our packages that another distribution has installed as well.
+
+    pip lets two distributions own one package: the later overwrites files of the earlier, and what then runs is
+    neither. `owners` is what `importlib.metadata.packages_distributions()` gives.
+    """
+    problems = []
+    for package in PACKAGES:
+        others = sorted({name for name in owners.get(package, []) if name.lower() != DISTRIBUTION})
+        if others:
+            message = f"is also installed by {', '.join(others)}: give turnout an environment of its own"
+            problems.append(Problem(f"package {package!r}", 0, "", message))
+    return problems
+
+
+def _refuse(problems: list[Problem] | tuple[Problem, ...]) -> None:
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    raise typer.Exit(2)

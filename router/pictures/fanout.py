@@ -1,0 +1,90 @@
+"""`n` pictures from backends that make one at a time: parallel calls, partial success, one answer."""
+
+import asyncio
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from providers.base import ImageProvider
+from providers.catalogue import ModelInfo
+from providers.errors import BadRequestError, BadResponseError, ContentBlockedError, ProviderError, RateLimitedError
+from providers.types import ImageRequest, ImageResponse, Usage
+
+_PARALLEL = 6  # calls of one request at a time: several backends admit no more than ten in all
+
+
+async def make_pictures(provider: ImageProvider, request: ImageRequest, model: str, info: ModelInfo) -> ImageResponse:
+    """All `request.n` pictures of one upstream model.
+
+    k of n (k > 0) is a success with the warning `n=k of n`. None at all raises the failure the caller can do most
+    about: moderation, then its own request, then rate limits, then the rest. Seeds are varied, or every call would
+    draw the same picture.
+    """
+    per_call = info.image.per_call if info.image is not None else 1
+    if request.n <= per_call:
+        return await provider.images(request, model)
+    gate = asyncio.Semaphore(_PARALLEL)
+
+    async def one(position: int, count: int) -> ImageResponse:
+        seed = None if request.seed is None else request.seed + position
+        async with gate:
+            return await provider.images(replace(request, n=count, seed=seed), model)
+
+    counts = [min(per_call, request.n - start) for start in range(0, request.n, per_call)]
+    tasks = [asyncio.ensure_future(one(position, count)) for position, count in enumerate(counts)]
+    try:
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        for task in tasks:
+            task.cancel()
+    return _joined(request, results)
+
+
+def _joined(request: ImageRequest, results: list[ImageResponse | BaseException]) -> ImageResponse:
+    failures: list[ProviderError] = []
+    made: list[ImageResponse] = []
+    for result in results:
+        match result:
+            case ImageResponse():
+                made.append(result)
+            case ProviderError():
+                failures.append(result)
+            case BaseException():
+                raise result
+    if not made:
+        raise min(failures, key=_rank)
+    images = tuple(image for response in made for image in response.images)
+    warnings = tuple(dict.fromkeys(warning for response in made for warning in response.warnings))
+    if len(images) < request.n:
+        warnings = (*warnings, f"n={len(images)} of {request.n}")
+    return ImageResponse(
+        model=made[0].model,
+        images=images,
+        usage=_summed(made),
+        reported_cost_usd=_reported(made),
+        warnings=warnings,
+    )
+
+
+def _rank(error: ProviderError) -> int:
+    order = (ContentBlockedError, BadRequestError, RateLimitedError, BadResponseError)
+    return next((position for position, kind in enumerate(order) if isinstance(error, kind)), len(order))
+
+
+def _summed(made: list[ImageResponse]) -> Usage | None:
+    usages = [response.usage for response in made if response.usage is not None]
+    if not usages:
+        return None
+    return Usage(
+        prompt_tokens=sum(u.prompt_tokens for u in usages),
+        completion_tokens=sum(u.completion_tokens for u in usages),
+        cached_tokens=sum(u.cached_tokens for u in usages),
+        reasoning_tokens=sum(u.reasoning_tokens for u in usages),
+        image_prompt_tokens=sum(u.image_prompt_tokens for u in usages),
+        image_completion_tokens=sum(u.image_completion_tokens for u in usages),
+    )
+
+
+def _reported(made: list[ImageResponse]) -> Decimal | None:
+    figures = [response.reported_cost_usd for response in made]
+    return sum((f for f in figures if f is not None), Decimal(0)) if all(f is not None for f in figures) else None

@@ -1,0 +1,100 @@
+"""Formats: what bytes are, how large the picture is, and turning one format into another. Pillow, with limits.
+
+Bytes that already fit are never rewritten: saving drops provenance that was signed into them.
+"""
+
+import asyncio
+import io
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING
+
+from providers.errors import BadResponseError
+from router.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from PIL.Image import Image as Picture
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+_MAX_PIXELS = 50_000_000
+_MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+@cache
+def _pillow() -> "ModuleType":
+    """Pillow with its limits set; imported at the first picture, for it would slow down every start."""
+    from PIL import Image
+
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
+    return Image
+
+
+def pixel_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height from the header alone; None for what is not a picture we know."""
+    pillow = _pillow()
+    try:
+        with pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
+            width, height = picture.size
+            return width, height
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning):
+        return None
+
+
+def check_upload(data: bytes, param: str) -> tuple[int, int]:
+    """The size of a picture a caller sent. Raises 400 for anything else; pixels are not decoded."""
+    size = pixel_size(data)
+    if size is None:
+        raise InvalidRequestError(
+            f"'{param}' must be a PNG, JPEG, WebP or GIF picture", param=param, code="invalid_image_file"
+        )
+    if size[0] * size[1] > _MAX_PIXELS:
+        raise InvalidRequestError(f"'{param}' has more than {_MAX_PIXELS} pixels", param=param, code="image_too_large")
+    return size
+
+
+async def to_format(data: bytes, mime: str, wanted: str, compression: int | None) -> tuple[bytes, str]:
+    """The picture as `wanted` ("png", "jpeg", "webp"), untouched when it is that already. Gives bytes and MIME type.
+
+    `compression` (0..100) is the quality of JPEG and WebP. Raises BadResponseError for bytes that do not decode.
+    """
+    if mime == _MIME[wanted] and (compression is None or wanted == "png"):
+        return data, mime
+    return await asyncio.to_thread(_encode, data, wanted, compression), _MIME[wanted]
+
+
+def _encode(data: bytes, wanted: str, compression: int | None) -> bytes:
+    pillow = _pillow()
+    from PIL import ImageOps
+
+    try:
+        with pillow.open(io.BytesIO(data), formats=FORMATS) as opened:
+            out = io.BytesIO()
+            _save(ImageOps.exif_transpose(opened), out, wanted, compression, opened.info.get("icc_profile"))
+            return out.getvalue()
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as exc:
+        raise BadResponseError("the upstream's picture does not decode", outcome="bad_image") from exc
+
+
+def _save(picture: "Picture", out: io.BytesIO, wanted: str, compression: int | None, profile: bytes | None) -> None:
+    match wanted:
+        case "jpeg":
+            quality = 92 if compression is None else min(compression, 95)
+            _flat(picture).save(out, "JPEG", quality=quality, icc_profile=profile)
+        case "webp":
+            quality = 100 if compression is None else compression
+            picture.save(out, "WEBP", quality=quality, lossless=quality == 100, icc_profile=profile)
+        case _:
+            picture.save(out, "PNG", icc_profile=profile)
+
+
+def _flat(picture: "Picture") -> "Picture":
+    """JPEG has no transparency: what was transparent becomes white."""
+    if picture.mode not in ("RGBA", "LA", "P"):
+        return picture.convert("RGB")
+    layered = picture.convert("RGBA")
+    background: Picture = _pillow().new("RGB", layered.size, (255, 255, 255))
+    background.paste(layered, mask=layered.getchannel("A"))
+    return background

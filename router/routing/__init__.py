@@ -1,0 +1,1 @@
+"""Who is asked, and in which order: rules, predictions, plans, health and the attempt loop."""

@@ -1,0 +1,107 @@
+"""What a request will cost on a model, and what it did cost. USD as `Decimal`; None is *unknown*, never 0."""
+
+from datetime import date
+from decimal import Decimal
+
+from providers.catalogue import ImagePrice, ModelInfo, Price
+from providers.types import ImageSize, Usage
+from router.routing.plan import Features
+
+_MILLION = Decimal(1_000_000)
+_IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x output tokens per picture, by tier
+
+
+def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day: date) -> Decimal | None:
+    """The cost of this request on this model if the answer is `output_tokens` long (per choice)."""
+    price = info.price_on(day)
+    if price is None:
+        return None
+    if features.kind == "image":
+        return _pictures(price, features.n, features.size, features.quality, features.prompt_tokens)
+    usage = Usage(prompt_tokens=features.prompt_tokens, completion_tokens=round(output_tokens * features.n))
+    cost = usage_cost(price, usage)
+    if cost is not None and features.image_out:
+        picture = _one_picture(price, features.size, features.quality)
+        return None if picture is None else cost + picture
+    return cost
+
+
+def actual_cost(
+    info: ModelInfo,
+    usage: Usage | None,
+    day: date,
+    *,
+    images: int = 0,
+    size: ImageSize | None = None,
+    quality: str = "",
+    reported: Decimal | None = None,
+) -> tuple[Decimal | None, str]:
+    """The cost of an answer and where the figure is from: "reported", "catalogue" or "unknown"."""
+    if reported is None and usage is not None:
+        reported = usage.reported_cost_usd
+    if reported is not None:
+        return reported, "reported"
+    price = info.price_on(day)
+    cost = None
+    if price is not None and usage is not None and not usage.estimated and price.input is not None:
+        cost = usage_cost(price, usage)
+    elif price is not None and images:
+        cost = _pictures(price, images, size, quality, 0)
+    return (cost, "catalogue") if cost is not None else (None, "unknown")
+
+
+def usage_cost(price: Price, usage: Usage) -> Decimal | None:
+    """Token counts at one price row. The whole request falls in the long-context tier or none of it does."""
+    input_price, output_price, cached_price = price.input, price.output, price.cached_input
+    tier = price.long_context
+    if tier is not None and usage.prompt_tokens > tier.above_tokens:
+        input_price, output_price, cached_price = tier.input, tier.output, tier.cached_input or cached_price
+    if input_price is None or (output_price is None and usage.completion_tokens > usage.image_completion_tokens):
+        return None
+    text_in = usage.prompt_tokens - usage.cached_tokens
+    cost = usage.cached_tokens * (cached_price if cached_price is not None else input_price)
+    if price.audio_input is not None and usage.audio_prompt_tokens:
+        audio = min(usage.audio_prompt_tokens, text_in)
+        cost += audio * price.audio_input
+        text_in -= audio
+    if price.image_input is not None and usage.image_prompt_tokens:
+        pictures = min(usage.image_prompt_tokens, text_in)
+        cost += pictures * price.image_input
+        text_in -= pictures
+    cost += text_in * input_price
+    text_out = usage.completion_tokens
+    if usage.image_completion_tokens:
+        if price.image_output is None:
+            return None
+        cost += usage.image_completion_tokens * price.image_output
+        text_out -= usage.image_completion_tokens
+    cost += text_out * (output_price or Decimal(0))
+    if usage.searches and price.search_per_1k is not None:
+        cost += usage.searches * price.search_per_1k * 1000  # per thousand searches, on the per-million scale
+    return cost / _MILLION
+
+
+def _pictures(price: Price, n: int, size: ImageSize | None, quality: str, prompt_tokens: int) -> Decimal | None:
+    one = _one_picture(price, size, quality)
+    if one is None:
+        return None
+    return n * (one + prompt_tokens * (price.input or Decimal(0)) / _MILLION)
+
+
+def _one_picture(price: Price, size: ImageSize | None, quality: str) -> Decimal | None:
+    tier = size.tier if size else "1K"
+    rows = [row for row in price.per_image if _fits(row, size, tier, quality)]
+    if rows:  # the most specific row wins
+        return max(rows, key=lambda row: (row.size is not None, row.tier is not None, row.quality is not None)).usd
+    if price.image_output is not None:
+        return _IMAGE_TOKENS.get(tier, 1120) * price.image_output / _MILLION
+    return None
+
+
+def _fits(row: ImagePrice, size: ImageSize | None, tier: str, quality: str) -> bool:
+    wanted = quality if quality and quality != "auto" else "medium"
+    return (
+        (row.size is None or (size is not None and row.size == str(size)))
+        and (row.tier is None or row.tier == tier)
+        and (row.quality is None or row.quality == wanted)
+    )

@@ -1,0 +1,82 @@
+"""The attempt loop: one deadline, failover, bookkeeping. The only loop over candidates."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from providers.errors import ProviderError, UpstreamTimeoutError
+from router.errors import RouterError
+from router.routing.health import Health
+from router.routing.plan import Attempt, Candidate, Outcome, Plan
+
+T = TypeVar("T")
+
+_RETRY_BACKOFF_S = 0.25
+
+
+class AllAttemptsFailedError(RouterError):
+    """No candidate answered. The status, type and code are those of the last attempt; `attempts` holds all.
+
+    504 when there was no time for a single one. `retry_after_s` is the shortest wait any upstream asked for.
+    """
+
+    def __init__(self, attempts: Sequence[Attempt]) -> None:
+        self.attempts = tuple(attempts)
+        last = attempts[-1].error if attempts else None
+        self.last = last or UpstreamTimeoutError("no time was left to ask an upstream")
+        waits = [a.error.retry_after_s for a in attempts if a.error and a.error.retry_after_s is not None]
+        self.retry_after_s = min(waits) if waits else None
+        self.billed = any(a.error is not None and a.error.billed for a in attempts)
+        super().__init__(self.last.message, param=self.last.param, code=self.last.code)
+
+
+async def dispatch(
+    plan: Plan, call: Callable[[Candidate], Awaitable[T]], health: Health, attempts: list[Attempt]
+) -> Outcome[T]:
+    """Ask the plan's candidates in order until one answers.
+
+    `attempts` collects every call made, also when this raises or is cancelled, so that accounting sees them all.
+    Raises the ProviderError of an attempt that must not fail over (a client error, a refusal), else
+    AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
+    """
+    deadline = health.now() + plan.deadline_s
+    for position, candidate in enumerate(plan.candidates):
+        if candidate.retry:
+            await asyncio.sleep(random.uniform(0, _RETRY_BACKOFF_S))  # noqa: S311  jitter
+        more = position + 1 < len(plan.candidates)
+        started = health.now()
+        budget_s = _budget_s(candidate, deadline - started, more=more)
+        if budget_s <= 0:
+            break
+        if not health.admit(candidate):
+            continue
+        error: ProviderError | None = None
+        try:
+            async with asyncio.timeout(budget_s):
+                value = await call(candidate)
+        except TimeoutError:
+            error = UpstreamTimeoutError(f"no answer in {budget_s:.1f} s", provider=candidate.provider)
+        except ProviderError as exc:
+            error = exc
+        except BaseException:
+            _note(attempts, Attempt(candidate=candidate, duration_s=health.now() - started, abandoned=True), health)
+            raise
+        _note(attempts, Attempt(candidate=candidate, duration_s=health.now() - started, error=error), health)
+        if error is None:
+            return Outcome(value, tuple(attempts))
+        if not error.failover:
+            raise error
+        if error.billed and plan.kind == "image":
+            break  # a second try could be charged twice
+    raise AllAttemptsFailedError(attempts)
+
+
+def _note(attempts: list[Attempt], attempt: Attempt, health: Health) -> None:
+    attempts.append(attempt)
+    health.record(attempt)
+
+
+def _budget_s(candidate: Candidate, left_s: float, *, more: bool) -> float:
+    """One attempt's share of the time left: never all of it while somebody else could still be asked."""
+    return min(candidate.timeout_s, left_s / 2 if more else left_s)

@@ -1,0 +1,242 @@
+"""The only mutable routing state: blocks, breaker, in-flight counts and learned latency of every target.
+
+No locks and no awaits: one event loop owns it. The clock is an argument, so that virtual time drives it as well.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Literal
+
+from providers.catalogue import ModelInfo
+from providers.errors import AuthenticationError, ModelNotFoundError, ProviderError, RateLimitedError
+from router.routing.latency import LatencyModel
+from router.routing.plan import Attempt, Candidate, Features, Prediction
+
+BreakerState = Literal["closed", "half_open", "open"]
+
+_CONSECUTIVE_TO_OPEN = 5
+_RATE_TO_OPEN = 0.5
+_RATE_MIN_SAMPLES = 8.0
+_RATE_TAU_S = 30.0
+_OPEN_BASE_S = 5.0
+_OPEN_MAX_S = 120.0
+_PROBES_TO_CLOSE = 3
+_PROBE_TIMEOUT_S = 60.0  # a probe that never came back must not wedge the breaker
+_RATE_LIMIT_DEFAULT_S = 1.0
+_RATE_LIMIT_MAX_S = 3600.0
+_AUTH_BLOCK_S = 60.0
+_CONFIG_BLOCK_S = 60.0
+_OUTPUT_PRIOR_TOKENS = 250.0
+_OUTPUT_PRIOR_WEIGHT = 5.0
+_OUTPUT_TAU_S = 3600.0
+
+
+class TargetState:
+    """What is remembered of one (provider, model)."""
+
+    __slots__ = (
+        "blocked_reason",
+        "blocked_until",
+        "consecutive",
+        "failures",
+        "in_flight",
+        "latency",
+        "open_until",
+        "opened",
+        "probe_started",
+        "probe_successes",
+        "rate_at",
+        "rate_limit_streak",
+        "successes",
+        "tripped",
+    )
+
+    def __init__(self, info: ModelInfo) -> None:
+        self.latency = LatencyModel(info)
+        self.blocked_until = -math.inf
+        self.blocked_reason = ""
+        self.rate_limit_streak = 0
+        self.consecutive = 0
+        self.successes = 0.0
+        self.failures = 0.0
+        self.rate_at = 0.0
+        self.tripped = False  # open or half-open
+        self.opened = 0  # how often in a row, for the back-off
+        self.open_until = -math.inf
+        self.probe_started = -math.inf
+        self.probe_successes = 0
+        self.in_flight = 0
+
+    def breaker(self, now: float) -> BreakerState:
+        if not self.tripped:
+            return "closed"
+        return "open" if now < self.open_until else "half_open"
+
+    def probing(self, now: float) -> bool:
+        return now - self.probe_started < _PROBE_TIMEOUT_S
+
+
+class Health:
+    """Everything learned about targets. `make_plan` reads it; `dispatch` and accounting write it.
+
+    `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times.
+    """
+
+    def __init__(self, clock: Callable[[], float], uniform: Callable[[float, float], float] = random.uniform) -> None:
+        self._clock = clock
+        self._uniform = uniform
+        self._targets: dict[tuple[str, str], TargetState] = {}
+        self._provider_blocks: dict[str, tuple[float, str]] = {}
+        self._output: dict[str, tuple[float, float, float]] = {}  # route -> (weight, mean tokens, when)
+
+    def now(self) -> float:
+        return self._clock()
+
+    def target(self, provider: str, model: str, info: ModelInfo) -> TargetState:
+        key = (provider, model)
+        state = self._targets.get(key)
+        if state is None:
+            state = self._targets[key] = TargetState(info)
+        return state
+
+    def targets(self) -> dict[tuple[str, str], TargetState]:
+        return self._targets
+
+    # --- what the planner reads
+
+    def blocked_s(self, provider: str, model: str, info: ModelInfo, now: float) -> tuple[float, str]:
+        """Seconds until this target may be asked again, and why; (0, "") when it may be now."""
+        state = self.target(provider, model, info)
+        until, reason = state.blocked_until, state.blocked_reason
+        block = self._provider_blocks.get(provider)
+        if block is not None and block[0] > until:
+            until, reason = block
+        return (until - now, reason) if until > now else (0.0, "")
+
+    def breaker(self, provider: str, model: str, info: ModelInfo, now: float) -> tuple[BreakerState, bool]:
+        """The breaker's state, and whether a request may pass it now (closed, or half-open with no probe out)."""
+        state = self.target(provider, model, info)
+        position = state.breaker(now)
+        return position, position == "closed" or (position == "half_open" and not state.probing(now))
+
+    def predict(self, provider: str, model: str, info: ModelInfo, features: Features, now: float) -> Prediction:
+        state = self.target(provider, model, info)
+        return state.latency.predict(features, self.expected_output(features, info, now), now)
+
+    def expected_output(self, features: Features, info: ModelInfo, now: float) -> float:
+        """How many tokens one answer of this route is expected to have, never above what was asked for."""
+        weight, mean, at = self._output.get(features.model, (0.0, 0.0, now))
+        weight *= math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S)
+        expected = (weight * mean + _OUTPUT_PRIOR_WEIGHT * _OUTPUT_PRIOR_TOKENS) / (weight + _OUTPUT_PRIOR_WEIGHT)
+        limit = min(features.max_tokens or info.max_output_tokens, info.max_output_tokens)
+        return min(expected, float(limit))
+
+    # --- what the loop writes
+
+    def admit(self, candidate: Candidate) -> bool:
+        """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker."""
+        now = self._clock()
+        blocked, reason = self.blocked_s(candidate.provider, candidate.model, candidate.info, now)
+        if blocked and (reason == "rate limited" or not candidate.last_resort):
+            return False
+        state = self.target(candidate.provider, candidate.model, candidate.info)
+        position = state.breaker(now)
+        if position == "half_open" and not state.probing(now):
+            state.probe_started = now
+        elif position != "closed" and not candidate.last_resort and not candidate.retry:
+            return False
+        state.in_flight += 1
+        return True
+
+    def record(self, attempt: Attempt) -> None:
+        """The end of an admitted attempt: success, failure, block, or given up."""
+        now = self._clock()
+        candidate, error = attempt.candidate, attempt.error
+        state = self.target(candidate.provider, candidate.model, candidate.info)
+        state.in_flight = max(0, state.in_flight - 1)
+        if attempt.abandoned:
+            state.probe_started = -math.inf
+        elif error is None:
+            self._succeeded(state, now)
+        else:
+            self._failed(state, candidate, error, now)
+
+    def interrupted(self, candidate: Candidate, error: ProviderError) -> None:
+        """An answer that had begun (and was recorded as a success) broke off."""
+        if error.effect == "failure":
+            state = self.target(candidate.provider, candidate.model, candidate.info)
+            self._count_failure(state, self._clock())
+
+    def observe_output(self, route: str, tokens: int) -> None:
+        """An answer of this route had `tokens` output tokens."""
+        now = self._clock()
+        weight, mean, at = self._output.get(route, (0.0, 0.0, now))
+        weight = weight * math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S) + 1.0
+        self._output[route] = (weight, mean + (tokens - mean) / weight, now)
+
+    def _succeeded(self, state: TargetState, now: float) -> None:
+        state.consecutive = 0
+        state.rate_limit_streak = 0
+        self._decay(state, now)
+        state.successes += 1.0
+        if state.tripped:
+            state.probe_started = -math.inf
+            state.probe_successes += 1
+            if state.probe_successes >= _PROBES_TO_CLOSE:
+                state.tripped = False
+                state.opened = 0
+                state.failures = 0.0
+
+    def _failed(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
+        if error.effect == "failure":
+            self._count_failure(state, now)
+        else:
+            state.probe_started = -math.inf
+        if error.effect == "block":
+            self._block(state, candidate, error, now)
+
+    def _block(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
+        match error:
+            case RateLimitedError():
+                state.rate_limit_streak += 1
+                wait = error.retry_after_s
+                if wait is None:  # no word from the upstream: exponential, jittered
+                    wait = self._uniform(0.5, 1.0) * _RATE_LIMIT_DEFAULT_S * 2 ** min(state.rate_limit_streak, 6)
+                state.blocked_until = max(state.blocked_until, now + min(max(wait, 0.0), _RATE_LIMIT_MAX_S))
+                state.blocked_reason = "rate limited"
+            case AuthenticationError():
+                self._provider_blocks[candidate.provider] = (now + _AUTH_BLOCK_S, "our key was refused")
+            case ModelNotFoundError():
+                state.blocked_until = now + _CONFIG_BLOCK_S
+                state.blocked_reason = "the upstream does not know this model"
+            case _:
+                state.blocked_until = max(state.blocked_until, now + (error.retry_after_s or _RATE_LIMIT_DEFAULT_S))
+                state.blocked_reason = error.outcome
+
+    def _count_failure(self, state: TargetState, now: float) -> None:
+        state.consecutive += 1
+        self._decay(state, now)
+        state.failures += 1.0
+        samples = state.successes + state.failures
+        rate = (state.failures + 1) / (samples + 20)  # prior Beta(1, 19)
+        broken = state.consecutive >= _CONSECUTIVE_TO_OPEN or (samples >= _RATE_MIN_SAMPLES and rate > _RATE_TO_OPEN)
+        if state.tripped or broken:
+            self._open(state, now)
+
+    def _open(self, state: TargetState, now: float) -> None:
+        if state.tripped and now < state.open_until:
+            return  # late failures of requests sent before it opened
+        span = min(_OPEN_MAX_S, _OPEN_BASE_S * 2**state.opened)
+        state.tripped = True
+        state.opened = min(state.opened + 1, 8)
+        state.open_until = now + span * self._uniform(0.5, 1.0)
+        state.probe_started = -math.inf
+        state.probe_successes = 0
+
+    @staticmethod
+    def _decay(state: TargetState, now: float) -> None:
+        factor = math.exp(-max(0.0, now - state.rate_at) / _RATE_TAU_S)
+        state.successes *= factor
+        state.failures *= factor
+        state.rate_at = now

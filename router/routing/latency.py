@@ -1,0 +1,113 @@
+"""Predicting how long a target will take: decayed log-normal statistics of what it took lately.
+
+O(1) per sample and per prediction, no locks, no clock of its own: the caller passes `now` (seconds, monotonic).
+"""
+
+import math
+
+from providers.catalogue import ModelInfo
+from router.routing.plan import Features, Prediction
+
+_TAU_S = 600.0  # a sample counts 1/e after ten minutes
+_PRIOR_WEIGHT = 5.0  # the catalogue's figure counts as five samples
+_PRIOR_SIGMA = 0.5  # of ln(seconds): p95 is about 2.3 times the median
+_PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
+_Z95 = 1.645
+_MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
+
+
+class DecayedLogNormal:
+    """Mean and variance of ln(x), where old samples fade; with no samples, the prior."""
+
+    __slots__ = ("_last", "_mean", "_prior", "_var", "_weight")
+
+    def __init__(self, prior_median: float) -> None:
+        self._prior = math.log(max(prior_median, 1e-6))
+        self._weight = 0.0
+        self._mean = self._prior
+        self._var = 0.0
+        self._last = 0.0
+
+    def observe(self, value: float, now: float) -> None:
+        """Take one positive sample. An extreme one is pulled in to three standard deviations."""
+        y = math.log(max(value, 1e-6))
+        mean, sigma = self.moments(now)
+        y = min(max(y, mean - 6 * sigma), mean + 6 * sigma)
+        weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S) + 1.0
+        delta = y - self._mean
+        if self._weight == 0.0:
+            self._mean, self._var = y, 0.0
+        else:
+            self._mean += delta / weight
+            self._var = (1 - 1 / weight) * (self._var + delta * delta / weight)
+        self._weight = weight
+        self._last = now
+
+    def moments(self, now: float) -> tuple[float, float]:
+        """Mean and standard deviation of ln(x), samples and prior together."""
+        weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S) if self._weight else 0.0
+        total = weight + _PRIOR_WEIGHT
+        mean = (weight * self._mean + _PRIOR_WEIGHT * self._prior) / total
+        spread = weight * self._var + _PRIOR_WEIGHT * _PRIOR_SIGMA * _PRIOR_SIGMA
+        between = weight * _PRIOR_WEIGHT / total * (self._mean - self._prior) ** 2
+        # the distance between prior and samples is doubt about the mean, not spread of the samples: it fades
+        return mean, math.sqrt((spread + between / (1 + weight)) / total)
+
+
+class LatencyModel:
+    """Time to first token, time per output token and whole duration of one target."""
+
+    __slots__ = ("_images", "_info", "_tpot", "_ttft")
+
+    def __init__(self, info: ModelInfo) -> None:
+        self._info = info
+        self._ttft: dict[str, DecayedLogNormal] = {}
+        self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
+        self._images: dict[str, DecayedLogNormal] = {}
+
+    def predict(self, features: Features, output_tokens: float, now: float) -> Prediction:
+        """Expected milliseconds for this request, and the 95th percentile of each."""
+        if features.kind == "image":
+            mean, sigma = self._image_class(features).moments(now)
+            p50, p95 = math.exp(mean) * 1000, math.exp(mean + _Z95 * sigma) * 1000
+            return Prediction(ttft_ms=p50, ttft_p95_ms=p95, total_ms=p50, total_p95_ms=p95)
+        mean, sigma = self._ttft_class(features).moments(now)
+        shift = _PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000)
+        ttft, ttft95 = math.exp(mean + shift) * 1000, math.exp(mean + shift + _Z95 * sigma) * 1000
+        rate, rate_sigma = self._tpot.moments(now)
+        writing = output_tokens * math.exp(rate) * 1000
+        writing95 = output_tokens * math.exp(rate + _Z95 * rate_sigma) * 1000
+        return Prediction(ttft_ms=ttft, ttft_p95_ms=ttft95, total_ms=ttft + writing, total_p95_ms=ttft95 + writing95)
+
+    def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
+        """A stream's first content arrived after `seconds`."""
+        normal = math.exp(_PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000))
+        self._ttft_class(features).observe(seconds / normal, now)
+
+    def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
+        """A stream wrote `output_tokens` in `seconds` after its first content."""
+        if output_tokens >= _MIN_TPOT_TOKENS:
+            self._tpot.observe(seconds / (output_tokens - 1), now)
+
+    def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
+        """A whole answer took `seconds`. For chat the part that writing explains is taken off first."""
+        if features.kind == "image":
+            self._image_class(features).observe(seconds, now)
+            return
+        rate, _ = self._tpot.moments(now)
+        waiting = max(seconds - output_tokens * math.exp(rate), seconds * 0.2)
+        self.observe_first_token(features, waiting, now)
+
+    def _ttft_class(self, features: Features) -> DecayedLogNormal:
+        key = features.reasoning_effort
+        found = self._ttft.get(key)
+        if found is None:
+            found = self._ttft[key] = DecayedLogNormal(self._info.ttft_ms / 1000)
+        return found
+
+    def _image_class(self, features: Features) -> DecayedLogNormal:
+        key = f"{features.size.tier if features.size else ''}/{features.quality}"
+        found = self._images.get(key)
+        if found is None:
+            found = self._images[key] = DecayedLogNormal(self._info.image_s)
+        return found

@@ -1,0 +1,188 @@
+"""The values of a routing decision: what is known of a request, who may serve it, and what happened.
+
+Nothing here holds text of a prompt: a plan is logged and shown.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Generic, Literal, TypeVar
+
+from msgspec import Struct
+
+from providers.catalogue import ModelInfo
+from providers.errors import ProviderError
+from providers.types import ImageSize
+
+T = TypeVar("T")
+
+Kind = Literal["chat", "image"]
+Sort = Literal["cost", "latency", "quality", "order", "weighted"]
+StreamMode = Literal["live", "repair", "buffered"]
+
+
+class Features(Struct, frozen=True, kw_only=True):
+    """What the planner knows of a request. Counts, never content.
+
+    `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
+    caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same request: choices among
+    equals are made with it, so that a dry run and the request it describes agree.
+    """
+
+    kind: Kind = "chat"
+    model: str = ""
+    prompt_bytes: int = 0
+    prompt_tokens: int = 0
+    messages: int = 0
+    max_tokens: int = 0
+    images: int = 0
+    audio: int = 0
+    files: int = 0
+    tools: int = 0
+    parallel_tools: bool = False
+    json_schema: bool = False
+    reasoning_effort: str = ""
+    stream: bool = False
+    n: int = 1
+    image_out: bool = False
+    audio_out: bool = False
+    quality: str = ""
+    size: ImageSize | None = None
+    edit: bool = False
+    mask: bool = False
+    transparent: bool = False
+    key_name: str = ""
+    key_tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = {}
+    affinity: float = 0.0
+
+    def variables(self) -> dict[str, object]:
+        """The variables of a rule, by their documented names."""
+        return {
+            "kind": self.kind,
+            "model": self.model,
+            "prompt_tokens": self.prompt_tokens,
+            "prompt_bytes": self.prompt_bytes,
+            "messages": self.messages,
+            "max_tokens": self.max_tokens,
+            "images": self.images,
+            "audio": self.audio,
+            "files": self.files,
+            "tools": self.tools,
+            "parallel_tools": self.parallel_tools,
+            "json_schema": self.json_schema,
+            "reasoning_effort": self.reasoning_effort,
+            "stream": self.stream,
+            "n": self.n,
+            "key_name": self.key_name,
+            "key_tags": list(self.key_tags),
+            "metadata": dict(self.metadata),
+            "quality": self.quality,
+            "width": self.size.width if self.size else 0,
+            "height": self.size.height if self.size else 0,
+            "edit": self.edit,
+            "mask": self.mask,
+        }
+
+
+class Directives(Struct, frozen=True, kw_only=True):
+    """What the caller said about routing in this request; None or empty means it said nothing."""
+
+    sort: Sort | None = None
+    max_cost_usd: Decimal | None = None
+    max_latency_ms: float | None = None
+    deadline_ms: float | None = None
+    order: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    allow_fallbacks: bool = True
+    stream_mode: StreamMode | None = None
+    strict: bool = False
+
+
+class Prediction(Struct, frozen=True, kw_only=True):
+    """How long a candidate is expected to take for this request, in milliseconds."""
+
+    ttft_ms: float
+    ttft_p95_ms: float
+    total_ms: float
+    total_p95_ms: float
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """One upstream that may serve the request, and what it is expected to cost and take.
+
+    `timeout_s` bounds the wait for a whole answer, or for the first content of a stream. `route` is the public model
+    whose target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
+    `last_resort` marks one that health would rather not ask.
+    """
+
+    provider: str
+    model: str
+    info: ModelInfo
+    route: str
+    timeout_s: float
+    prediction: Prediction
+    expected_cost_usd: Decimal | None = None
+    weight: float = 1.0
+    reason: str = ""
+    retry: bool = False
+    last_resort: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Excluded(Struct, frozen=True, kw_only=True):
+    """A target that may not serve this request, and why. `blocked_s` > 0: for how long, when only time helps."""
+
+    provider: str
+    model: str
+    reason: str
+    blocked_s: float = 0.0
+    expected_cost_usd: Decimal | None = None
+    prediction: Prediction | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Who is asked, in which order, within how many seconds; whole before the first attempt."""
+
+    model: str
+    kind: Kind
+    candidates: tuple[Candidate, ...]
+    excluded: tuple[Excluded, ...] = ()
+    reason: str = ""
+    deadline_s: float
+    stream_mode: StreamMode = "live"
+    warnings: tuple[str, ...] = ()
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One call to one candidate. `duration_s` runs until the answer, the first content, or the failure."""
+
+    candidate: Candidate
+    duration_s: float
+    error: ProviderError | None = None
+    abandoned: bool = False
+
+    @property
+    def outcome(self) -> str:
+        if self.abandoned:
+            return "cancelled"
+        return "ok" if self.error is None else self.error.outcome
+
+
+class Outcome(Struct, Generic[T], frozen=True):
+    """What the loop brought back: the value, and every attempt it took; the last one is who served."""
+
+    value: T
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def served_by(self) -> Candidate:
+        return self.attempts[-1].candidate

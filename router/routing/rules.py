@@ -1,0 +1,199 @@
+"""Rules: CEL conditions over a request, compiled and checked once, evaluated in a few microseconds.
+
+A rule that cannot be evaluated for a request (it reads a metadata key that is not there) does not match it.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+
+from cel_expr_python import cel  # type: ignore[import-untyped]  # the wheel carries no types
+
+from router.errors import Problem, SettingsError
+from router.routing.rule_analysis import Assignment, Rule, Variable, always_true, analyse, never_true, shadows
+from router.settings import ModelSettings, RuleSettings, Settings
+from router.settings.validate import nearest
+
+_log = logging.getLogger(__name__)
+
+_EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
+_QUALITIES = ("", "auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")
+
+VARIABLES: Mapping[str, Variable] = {
+    "kind": Variable("string", ("chat", "image")),
+    "model": Variable("string"),
+    "prompt_tokens": Variable("int"),
+    "prompt_bytes": Variable("int"),
+    "messages": Variable("int"),
+    "max_tokens": Variable("int"),
+    "images": Variable("int"),
+    "audio": Variable("int"),
+    "files": Variable("int"),
+    "tools": Variable("int"),
+    "parallel_tools": Variable("bool"),
+    "json_schema": Variable("bool"),
+    "reasoning_effort": Variable("string", _EFFORTS),
+    "stream": Variable("bool"),
+    "n": Variable("int"),
+    "key_name": Variable("string"),
+    "key_tags": Variable("strings"),
+    "metadata": Variable("map"),
+    "quality": Variable("string", _QUALITIES),
+    "width": Variable("int"),
+    "height": Variable("int"),
+    "edit": Variable("bool"),
+    "mask": Variable("bool"),
+    "hour_utc": Variable("int", below=24),
+}
+"""What a condition may read. Counts are natural numbers, 0 when absent; text is "" when absent."""
+
+_ABSENT: Mapping[str, object] = {
+    name: {"int": 0, "string": "", "bool": False, "strings": [], "map": {}}[variable.type]
+    for name, variable in VARIABLES.items()
+}
+_ERROR = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<text>[^\n]*)")
+_UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
+_LONGEST = 160
+
+
+class CompiledRules:
+    """The rules of every model that has some."""
+
+    def __init__(self, env: cel.Env, rules: Mapping[str, tuple[tuple[RuleSettings, cel.Expression], ...]]) -> None:
+        self._env = env
+        self._rules = rules
+        self._logged: set[RuleSettings] = set()
+
+    def first_match(self, model: str, variables: Mapping[str, object]) -> RuleSettings | None:
+        """The first rule of `model` that holds; None when none does. A variable left out counts as absent."""
+        rules = self._rules.get(model)
+        if not rules:
+            return None
+        activation = self._env.Activation({**_ABSENT, **variables})
+        for rule, expression in rules:
+            if self._holds(rule, expression, activation):
+                return rule
+        return None
+
+    def _holds(self, rule: RuleSettings, expression: cel.Expression, activation: cel.Activation) -> bool:
+        try:
+            value = expression.eval(activation)
+            if value.type() == cel.Type.BOOL:
+                return value.value() is True
+            reason = str(value.value())
+        except RuntimeError as exc:
+            reason = str(exc)
+        if rule not in self._logged:  # once: it may happen on every request
+            self._logged.add(rule)
+            _log.warning(
+                "rule on line %d could not be evaluated, so it did not match: %s", rule.line, _one_line(reason)
+            )
+        return False
+
+
+def compile_rules(settings: Settings) -> CompiledRules:
+    """Every rule of `settings`, compiled. Raises SettingsError with a problem for each that is wrong or dead."""
+    env = _environment()
+    file = str(settings.sources[0]) if settings.sources else "settings"
+    problems: list[Problem] = []
+    compiled: dict[str, tuple[tuple[RuleSettings, cel.Expression], ...]] = {}
+    for model in settings.models.values():
+        expressions = [
+            _compile(env, rule, file, f"models.{model.name}.rules[{index}].when", problems)
+            for index, rule in enumerate(model.rules)
+        ]
+        pairs = [(rule, found) for rule, found in zip(model.rules, expressions, strict=True) if found is not None]
+        problems += _dead_rules(model, expressions, file)
+        if pairs:
+            compiled[model.name] = tuple(pairs)
+    if problems:
+        raise SettingsError(sorted(problems))
+    return CompiledRules(env, compiled)
+
+
+def _environment() -> cel.Env:
+    types = {
+        "int": cel.Type.INT,
+        "string": cel.Type.STRING,
+        "bool": cel.Type.BOOL,
+        "strings": cel.Type.List(cel.Type.STRING),
+        "map": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+    }
+    return cel.NewEnv(variables={name: types[variable.type] for name, variable in VARIABLES.items()})
+
+
+def _compile(env: cel.Env, rule: RuleSettings, file: str, key: str, problems: list[Problem]) -> cel.Expression | None:
+    try:
+        expression = env.compile(rule.when)
+    except RuntimeError as exc:
+        problems.append(Problem(file, rule.line, key, f"{_reason(str(exc))} in {_short(rule.when)}"))
+        return None
+    if expression.return_type() != cel.Type.BOOL:
+        kind = str(expression.return_type()).lower()
+        problems.append(
+            Problem(file, rule.line, key, f"must be true or false, but {_short(rule.when)} is of type {kind}")
+        )
+        return None
+    return expression
+
+
+def _dead_rules(model: ModelSettings, expressions: list[cel.Expression | None], file: str) -> Iterator[Problem]:
+    """A problem for each rule that no request can reach."""
+    rules = [_analysed(rule, expression) for rule, expression in zip(model.rules, expressions, strict=True)]
+    for index, (settings, rule) in enumerate(zip(model.rules, rules, strict=True)):
+        key = f"models.{model.name}.rules[{index}].when"
+        if never_true(rule, VARIABLES):
+            message = f"can never be true, so this rule is dead: {_short(settings.when)}{_legal(rule)}"
+            yield Problem(file, settings.line, key, message)
+            continue
+        total = next((at for at, each in enumerate(rules[:index]) if always_true(each, VARIABLES)), None)
+        before = (total,) if total is not None else shadows(rule, rules[:index], VARIABLES)
+        if before:
+            lines = " and ".join(f"line {model.rules[at].line}" for at in before)
+            message = f"is never reached: whatever it could match is taken before, on {lines}"
+            yield Problem(file, settings.line, key, message)
+
+
+def _analysed(rule: RuleSettings, expression: cel.Expression | None) -> Rule:
+    if expression is None:
+        return Rule(lambda _: True, None)
+    evaluate = expression
+
+    def holds(assignment: Assignment) -> bool:
+        return evaluate.eval(data=assignment).value() is True
+
+    return Rule(holds, analyse(rule.when, VARIABLES))
+
+
+def _legal(rule: Rule) -> str:
+    """The values of the enumerated variables that the condition holds against something else."""
+    for name, literals in (rule.condition.literals if rule.condition else {}).items():
+        legal = VARIABLES[name].values
+        if legal and not literals <= set(legal):
+            return f" ({name} is one of {', '.join(repr(each) for each in legal)})"
+    return ""
+
+
+def _reason(error: str) -> str:
+    """CEL's complaint, with its caret's place, in one line."""
+    found = _ERROR.search(error)
+    if found is None:
+        return _one_line(error)
+    place = f"column {found['column']}" if found["line"] == "1" else f"line {found['line']} column {found['column']}"
+    undeclared = _UNDECLARED.match(found["text"])
+    if undeclared:
+        name = undeclared["name"]
+        return f"{place}: unknown variable {name!r}{nearest(name, VARIABLES)}"
+    return f"{place}: {_one_line(found['text'])}"
+
+
+def _one_line(text: str) -> str:
+    return _cut(" ".join(text.split()))
+
+
+def _short(expression: str) -> str:
+    return repr(_cut(" ".join(expression.split())))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -1,0 +1,187 @@
+"""From validated shapes to the frozen values of `values.py`: defaults, units, keys, what is on and what is off."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from router.errors import Problem
+from router.settings.document import Document, Loc
+from router.settings.fields import optional_seconds, seconds
+from router.settings.shapes import (
+    ImagesShape,
+    KeyShape,
+    ModelShape,
+    ProviderShape,
+    RoutingShape,
+    ServerShape,
+    TargetShape,
+    TurnoutShape,
+)
+from router.settings.values import (
+    DEFAULT_BASE_URLS,
+    Alias,
+    ClientKey,
+    Hedge,
+    ImageSettings,
+    ModelSettings,
+    ProviderOptions,
+    ProviderSettings,
+    RoutingSettings,
+    RuleSettings,
+    ServerSettings,
+    Slo,
+    TargetSettings,
+)
+
+KEYS_VARIABLE = "TURNOUT_API_KEYS"
+_MIB = 1024 * 1024
+_SERVER, _ROUTING, _IMAGES = ServerSettings(), RoutingSettings(), ImageSettings()
+
+
+def build_server(shape: ServerShape, environ: Mapping[str, str]) -> ServerSettings:
+    return ServerSettings(
+        host=shape.host or _SERVER.host,
+        port=shape.port or _SERVER.port,
+        keys=_client_keys(shape.keys, environ.get(KEYS_VARIABLE, "")),
+        cors_origins=tuple(shape.cors_origins),
+        trusted_hosts=tuple(shape.trusted_hosts),
+        json_limit_bytes=_bytes(shape.json_limit_mib, _SERVER.json_limit_bytes),
+        upload_limit_bytes=_bytes(shape.upload_limit_mib, _SERVER.upload_limit_bytes),
+        drain_s=seconds(shape.drain_ms, shape.drain_s, _SERVER.drain_s),
+        body_timeout_s=seconds(shape.body_timeout_ms, shape.body_timeout_s, _SERVER.body_timeout_s),
+        public_url=shape.public_url or None,
+        docs=shape.docs,
+        max_in_flight=shape.max_in_flight or _SERVER.max_in_flight,
+    )
+
+
+def build_routing(shape: RoutingShape) -> RoutingSettings:
+    extra = Hedge().max_extra if shape.hedge.max_extra is None else shape.hedge.max_extra
+    return RoutingSettings(
+        deadline_s=seconds(shape.deadline_ms, shape.deadline_s, _ROUTING.deadline_s),
+        image_deadline_s=seconds(shape.image_deadline_ms, shape.image_deadline_s, _ROUTING.image_deadline_s),
+        attempts=shape.attempts or _ROUTING.attempts,
+        retry_budget=_ROUTING.retry_budget if shape.retry_budget is None else shape.retry_budget,
+        hedge=Hedge(enabled=shape.hedge.enabled, max_extra=extra),
+        stream_mode=shape.stream_mode or _ROUTING.stream_mode,
+        ttft_timeout_s=seconds(shape.ttft_timeout_ms, shape.ttft_timeout_s, _ROUTING.ttft_timeout_s),
+        content_policy_failover=shape.content_policy_failover,
+    )
+
+
+def build_images(shape: ImagesShape) -> ImageSettings:
+    return ImageSettings(
+        store_dir=Path(shape.store_dir).expanduser() if shape.store_dir else _IMAGES.store_dir,
+        ttl_s=seconds(shape.ttl_ms, shape.ttl_s, _IMAGES.ttl_s),
+        quota_bytes=_bytes(shape.quota_mib, _IMAGES.quota_bytes),
+        default_format=shape.default_format or _IMAGES.default_format,
+    )
+
+
+def build_providers(shape: TurnoutShape, document: Document) -> dict[str, ProviderSettings]:
+    return {name: _provider(name, provider, document) for name, provider in shape.providers.items()}
+
+
+def build_models(shape: TurnoutShape, document: Document) -> dict[str, ModelSettings]:
+    return {name: _model(name, model, document) for name, model in shape.models.items()}
+
+
+def build_aliases(shape: TurnoutShape, document: Document) -> dict[str, Alias]:
+    return {
+        name: Alias(name=name, to=alias.to, note=alias.note, line=document.line(("aliases", name)))
+        for name, alias in shape.aliases.items()
+    }
+
+
+def key_problems(keys: tuple[ClientKey, ...], document: Document) -> list[Problem]:
+    """Two keys of one name cannot be told apart in logs and rules; two of one secret not at all."""
+    problems = []
+    for index, key in enumerate(keys):
+        loc: Loc = ("server", "keys", index)
+        if any(key.name == other.name for other in keys[:index]):
+            problems.append(document.problem(loc, f"a second key is named {key.name!r}"))
+        if any(key.secret == other.secret for other in keys[:index]):
+            problems.append(document.problem(loc, f"the key {key.name!r} has the secret of another"))
+        if not _fits_header(key.secret):
+            problems.append(document.problem(loc, f"the secret of {key.name!r} has characters no HTTP header carries"))
+    return problems
+
+
+def _provider(name: str, shape: ProviderShape, document: Document) -> ProviderSettings:
+    loc: Loc = ("providers", name)
+    default = ProviderSettings(name=name, type=shape.type, base_url=shape.base_url or DEFAULT_BASE_URLS[shape.type])
+    off_reason = _off_reason(shape, document.unset.get((*loc, "api_key")))
+    return ProviderSettings(
+        name=name,
+        type=shape.type,
+        base_url=default.base_url,
+        api_key=(shape.api_key or "").strip() or None,
+        enabled=not off_reason,
+        off_reason=off_reason,
+        connect_timeout_s=seconds(shape.connect_timeout_ms, shape.connect_timeout_s, default.connect_timeout_s),
+        idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, default.idle_timeout_s),
+        options=ProviderOptions(
+            project=shape.vertex.project if shape.vertex else None,
+            location=shape.vertex.location if shape.vertex else None,
+            organization=shape.organization,
+            result_hosts=tuple(shape.result_hosts),
+        ),
+        line=document.line(loc),
+    )
+
+
+def _off_reason(shape: ProviderShape, unset: str | None) -> str:
+    if not shape.enabled:
+        return "enabled is false"
+    if unset:
+        return f"{unset} is not set"
+    if shape.api_key is not None:
+        key = shape.api_key.strip()
+        return "" if key and _fits_header(key) else "its api_key is empty or not a key"
+    return "" if shape.base_url or shape.vertex else "it has no api_key"
+
+
+def _model(name: str, shape: ModelShape, document: Document) -> ModelSettings:
+    loc: Loc = ("models", name)
+    return ModelSettings(
+        name=name,
+        rules=tuple(
+            RuleSettings(when=rule.when, use=rule.use, sort=rule.sort, line=document.line((*loc, "rules", index)))
+            for index, rule in enumerate(shape.rules)
+        ),
+        use=shape.use,
+        targets=tuple(
+            _target(target, document.line((*loc, "targets", index))) for index, target in enumerate(shape.targets)
+        ),
+        sort=shape.sort or ModelSettings(name=name).sort,
+        slo=Slo(ttft_p95_ms=shape.slo.ttft_p95_ms, total_p95_ms=shape.slo.total_p95_ms),
+        fallbacks=tuple(shape.fallbacks),
+        description=shape.description,
+        line=document.line(loc),
+    )
+
+
+def _target(shape: TargetShape, line: int) -> TargetSettings:
+    provider, _, model = shape.target.partition("/")
+    timeout_s = optional_seconds(shape.timeout_ms, shape.timeout_s)
+    return TargetSettings(provider=provider, model=model, weight=shape.weight, timeout_s=timeout_s, line=line)
+
+
+def _client_keys(shapes: list[KeyShape], variable: str) -> tuple[ClientKey, ...]:
+    """Keys of the file, then those of the environment (`name:secret` or a bare secret, comma separated)."""
+    keys = [ClientKey(name=key.name or "", secret=key.secret.strip(), tags=tuple(key.tags)) for key in shapes]
+    for part in (each.strip() for each in variable.split(",")):
+        name, colon, secret = part.partition(":")
+        if part:
+            keys.append(ClientKey(name=name if colon else "", secret=secret.strip() if colon else part))
+    return tuple(
+        key if key.name else ClientKey(name=f"key{number}", secret=key.secret, tags=key.tags)
+        for number, key in enumerate(keys, 1)
+    )
+
+
+def _bytes(mebibytes: float | None, default: int) -> int:
+    return default if mebibytes is None else int(mebibytes * _MIB)
+
+
+def _fits_header(secret: str) -> bool:
+    return secret.isascii() and secret.isprintable() and bool(secret)

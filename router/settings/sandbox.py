@@ -1,0 +1,24 @@
+"""The same configuration with every upstream replaced by the built-in simulated one."""
+
+import msgspec
+
+from router.settings.values import ProviderSettings, ProviderType, Settings
+
+_VERSION: dict[ProviderType, str] = {"gemini": "v1beta", "openai": "v1", "eachlabs": "v1"}
+
+
+def has_provider_key(settings: Settings) -> bool:
+    """Whether any real upstream can be asked: one has a key, or is local and needs none."""
+    return any(provider.enabled or provider.api_key for provider in settings.providers.values())
+
+
+def use_sandbox(settings: Settings, base_url: str) -> Settings:
+    """`settings` with every provider on and at the sandbox under `base_url`: all of them or none, never a mixture."""
+    root = base_url.rstrip("/")
+    providers = {name: _simulated(provider, root) for name, provider in settings.providers.items()}
+    return msgspec.structs.replace(settings, providers=providers, sandbox=True)
+
+
+def _simulated(provider: ProviderSettings, root: str) -> ProviderSettings:
+    url = f"{root}/p/{provider.name}/{provider.type}/{_VERSION[provider.type]}"
+    return msgspec.structs.replace(provider, base_url=url, api_key="sandbox", enabled=True, off_reason="")

@@ -1,0 +1,213 @@
+"""The shape of turnout.yaml. Private to the loader: everyone else gets the values of `values.py`."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Text
+from router.settings.values import ImageFormat, ProviderType, Sort, StreamMode
+
+_BLANK_OR_UP = re.compile(r"\s|(^|/)\.\.?(/|$)|//|[\x00-\x1f\x7f?#%\\]")
+
+
+def _target(value: str) -> str:
+    provider, slash, model = value.partition("/")
+    if not slash or not provider or not model:
+        raise ValueError("must be provider/upstream-model")
+    if _BLANK_OR_UP.search(value):
+        raise ValueError("must be provider/upstream-model without spaces, '..', '?', '#' or '%'")
+    return value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("must be an absolute http:// or https:// URL")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("must be a URL without user, query and fragment")
+    return value.rstrip("/")
+
+
+def _origin(value: str) -> str:
+    if value != "*" and (not _url(value) or urlsplit(value).path not in ("", "/")):
+        raise ValueError("must be an origin (https://host[:port]) or '*'")
+    return value.rstrip("/")
+
+
+Url = Annotated[Text, AfterValidator(_url)]
+OptionalUrl = Annotated[str, AfterValidator(_url)]
+Target = Annotated[str, AfterValidator(_target)]
+
+
+class KeyShape(Shape):
+    """A key that clients may present."""
+
+    brief: ClassVar[str | None] = "secret"
+
+    name: Text | None = Field(
+        default=None, description="What logs and rules (`key_name`) call it. Default: key1, key2, ..."
+    )
+    secret: Text = Field(description="What the client sends as `Authorization: Bearer`. Use `${ENV}`.")
+    tags: Items[Text] = Field(default=[], description="What rules see as `key_tags`.")
+
+
+class ServerShape(Shape):
+    """The listening side."""
+
+    host: Text | None = Field(default=None, description="Address to listen on. Default 127.0.0.1.")
+    port: Int | None = Field(default=None, ge=1, le=65535, description="TCP port. Default 8080.")
+    keys: list[KeyShape] = Field(
+        default=[], description="Keys that clients may present; none: everyone who reaches the port."
+    )
+    cors_origins: Items[Annotated[Text, AfterValidator(_origin)]] = Field(
+        default=[], description="Origins whose browser pages may call this router."
+    )
+    trusted_hosts: Items[Text] = Field(default=[], description="Values of `Host` to answer for; none: all.")
+    json_limit_mib: Float | None = Field(default=None, gt=0, description="Largest JSON body, MiB. Default 64.")
+    upload_limit_mib: Float | None = Field(default=None, gt=0, description="Largest multipart body, MiB. Default 100.")
+    drain_s: Duration | None = Field(
+        default=None, description="How long running requests get after SIGTERM. Default 30."
+    )
+    drain_ms: Duration | None = Field(default=None, description="`drain_s` in milliseconds.")
+    body_timeout_s: Duration | None = Field(
+        default=None, description="How long a client may take to send a body. Default 30."
+    )
+    body_timeout_ms: Duration | None = Field(default=None, description="`body_timeout_s` in milliseconds.")
+    public_url: OptionalUrl | None = Field(
+        default=None, description="Prefix of picture URLs, as clients see this router."
+    )
+    docs: Bool = Field(default=False, description="Serve the interactive API page at /docs.")
+    max_in_flight: Int | None = Field(default=None, ge=1, description="Requests at once; more get 429. Default 1000.")
+
+
+class CloudShape(Shape):
+    """A Google Cloud project."""
+
+    project: Text = Field(description="Project id.")
+    location: Text = Field(default="global", description="Region, or `global`.")
+
+
+class ProviderShape(Shape):
+    """An upstream. Without its key it is off."""
+
+    type: ProviderType = Field(description="The wire it speaks.")
+    base_url: Url | None = Field(
+        default=None, description="Where it is, path prefix included. Default: the vendor's own."
+    )
+    api_key: str | None = Field(
+        default=None,
+        description="Its key, as `${ENV}`. Variable not set: the provider is off. No key and a base_url: local.",
+    )
+    enabled: Bool = Field(default=True, description="False switches it off.")
+    connect_timeout_s: Duration | None = Field(default=None, description="TCP and TLS. Default 5.")
+    connect_timeout_ms: Duration | None = Field(default=None, description="`connect_timeout_s` in milliseconds.")
+    idle_timeout_s: Duration | None = Field(default=None, description="Longest silence between two reads. Default 120.")
+    idle_timeout_ms: Duration | None = Field(default=None, description="`idle_timeout_s` in milliseconds.")
+    organization: Text | None = Field(default=None, description="OpenAI organization id.")
+    vertex: CloudShape | None = Field(default=None, description="Google Cloud project, for type gemini.")
+    result_hosts: Items[Text] = Field(default=[], description="Hosts that finished pictures may be fetched from.")
+
+
+class RuleShape(Shape):
+    """A condition and the model it chooses."""
+
+    when: Text = Field(description="CEL condition over the request, for example `prompt_tokens > 200000`.")
+    use: Text = Field(description="The model to use when it holds.")
+    sort: Sort | None = Field(default=None, description="Overrides that model's own `sort`.")
+
+
+class TargetShape(Shape):
+    """An upstream model at a provider."""
+
+    brief: ClassVar[str | None] = "target"
+
+    target: Target = Field(description="provider/upstream-model")
+    weight: Float = Field(default=1.0, ge=0, description="Share for `sort: weighted`.")
+    timeout_s: Duration | None = Field(default=None, description="Longest wait for the first byte of one attempt.")
+    timeout_ms: Duration | None = Field(default=None, description="`timeout_s` in milliseconds.")
+
+
+class SloShape(Shape):
+    """What answers should keep at the 95th percentile."""
+
+    ttft_p95_ms: Duration | None = Field(default=None, description="Time to first token, milliseconds.")
+    total_p95_ms: Duration | None = Field(default=None, description="Whole answer, milliseconds.")
+
+
+class ModelShape(Shape):
+    """A public model: rules, then `use` or `targets`."""
+
+    description: str = Field(default="", description="Shown by GET /v1/models.")
+    rules: list[RuleShape] = Field(default=[], description="First match wins.")
+    use: Text | None = Field(default=None, description="The model when no rule matches.")
+    targets: list[TargetShape] = Field(default=[], description="Where the model is served from.")
+    sort: Sort | None = Field(default=None, description="How targets are ordered. Default cost.")
+    slo: SloShape = Field(default=SloShape(), description="Cheapest target that is predicted to keep this.")
+    fallbacks: list[Text] = Field(default=[], description="Models to go on with when every target has failed.")
+
+
+class AliasShape(Shape):
+    """Another name for a model."""
+
+    brief: ClassVar[str | None] = "to"
+
+    to: Text = Field(description="Model, alias, catalogue name or provider/upstream-model.")
+    note: str = Field(default="", description="Why; shown by GET /v1/models.")
+
+
+class HedgeShape(Shape):
+    """A second candidate when the first is late."""
+
+    enabled: Bool = Field(default=False, description="Off by default: hedges cost money.")
+    max_extra: Float | None = Field(
+        default=None, ge=0, le=1, description="Largest share of extra requests. Default 0.02."
+    )
+
+
+class RoutingShape(Shape):
+    """How far the router goes for one request."""
+
+    deadline_ms: Duration | None = Field(
+        default=None, description="All attempts of a chat request together. Default 120000."
+    )
+    deadline_s: Duration | None = Field(default=None, description="`deadline_ms` in seconds.")
+    image_deadline_ms: Duration | None = Field(default=None, description="The same for pictures. Default 300000.")
+    image_deadline_s: Duration | None = Field(default=None, description="`image_deadline_ms` in seconds.")
+    ttft_timeout_ms: Duration | None = Field(
+        default=None, description="One attempt's wait for its first chunk. Default 60000."
+    )
+    ttft_timeout_s: Duration | None = Field(default=None, description="`ttft_timeout_ms` in seconds.")
+    attempts: Int | None = Field(default=None, ge=1, le=10, description="Attempts per request. Default 3.")
+    retry_budget: Float | None = Field(
+        default=None, ge=0, le=1, description="Share of requests that may be retries. Default 0.1."
+    )
+    hedge: HedgeShape = Field(default=HedgeShape(), description="A second candidate when the first is late.")
+    stream_mode: StreamMode | None = Field(default=None, description="What a break inside a stream does. Default live.")
+    content_policy_failover: Bool = Field(default=False, description="Try the next candidate after a content refusal.")
+
+
+class ImagesShape(Shape):
+    """Delivery of pictures."""
+
+    store_dir: Text | None = Field(default=None, description="Folder for pictures asked for by URL.")
+    ttl_s: Duration | None = Field(default=None, description="How long their URLs work. Default 3600.")
+    ttl_ms: Duration | None = Field(default=None, description="`ttl_s` in milliseconds.")
+    quota_mib: Float | None = Field(default=None, gt=0, description="Largest size of that folder, MiB. Default 1024.")
+    default_format: ImageFormat | None = Field(default=None, description="When the caller names none. Default png.")
+
+
+class TurnoutShape(Shape):
+    """Turnout's configuration file."""
+
+    catalogue: Text | None = Field(
+        default=None, description="The models.yaml to use. Default: the one beside this file."
+    )
+    server: ServerShape = Field(default=ServerShape(), description="The listening side.")
+    providers: Mapping[str, ProviderShape] = Field(default={}, description="Upstreams, by the name that targets use.")
+    models: Mapping[str, ModelShape] = Field(default={}, description="Public models.")
+    aliases: Mapping[str, AliasShape] = Field(default={}, description="Other names; a name may end with `*`.")
+    routing: RoutingShape = Field(default=RoutingShape(), description="Deadline, attempts, retries, streams.")
+    images: ImagesShape = Field(default=ImagesShape(), description="Delivery of pictures.")

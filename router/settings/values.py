@@ -1,0 +1,203 @@
+"""What the configuration says, as frozen values: the only form in which the rest of the router meets it.
+
+Durations are float seconds (`*_s`), sizes bytes (`*_bytes`), prices `Decimal` USD. Every value that came from a line
+of the file keeps its 1-based `line`, for messages; 0 means it came from elsewhere.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from providers.catalogue import ModelInfo
+from router.errors import Problem
+
+ProviderType = Literal["gemini", "openai", "eachlabs"]
+Sort = Literal["cost", "latency", "quality", "order", "weighted"]
+StreamMode = Literal["live", "repair", "buffered"]
+ImageFormat = Literal["png", "jpeg", "webp"]
+
+DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
+    "openai": "https://api.openai.com/v1",
+    "eachlabs": "https://api.eachlabs.ai/v1",
+}
+
+
+class ClientKey(Struct, frozen=True, kw_only=True):
+    """A key that clients of this router may present. `tags` are what rules see as `key_tags`."""
+
+    name: str
+    secret: str
+    tags: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"ClientKey(name={self.name!r}, tags={self.tags!r})"
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True):
+    """The listening side. No `keys`: whoever reaches the port may ask.
+
+    `public_url` is the absolute prefix of picture URLs when a proxy stands in front; None: that of the request.
+    `drain_s` is how long running requests get after SIGTERM; `body_timeout_s` how long a client may take to send one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    keys: tuple[ClientKey, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    json_limit_bytes: int = 64 * 1024 * 1024
+    upload_limit_bytes: int = 100 * 1024 * 1024
+    drain_s: float = 30.0
+    body_timeout_s: float = 30.0
+    public_url: str | None = None
+    docs: bool = False
+    max_in_flight: int = 1000
+
+
+class ProviderOptions(Struct, frozen=True, kw_only=True):
+    """What only some types of provider need.
+
+    `project`, `location`: Google Cloud. `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be
+    fetched from (a leading `*.` admits subdomains).
+    """
+
+    project: str | None = None
+    location: str | None = None
+    organization: str | None = None
+    result_hosts: tuple[str, ...] = ()
+
+
+class ProviderSettings(Struct, frozen=True, kw_only=True):
+    """One upstream. A provider without its key is not `enabled`, and `off_reason` says so in words.
+
+    `idle_timeout_s` bounds the gap between two reads, so also the wait for the first byte of a plain answer.
+    """
+
+    name: str
+    type: ProviderType
+    base_url: str
+    api_key: str | None = None
+    enabled: bool = True
+    off_reason: str = ""
+    connect_timeout_s: float = 5.0
+    idle_timeout_s: float = 120.0
+    options: ProviderOptions = ProviderOptions()
+    line: int = 0
+
+    def __repr__(self) -> str:
+        state = "on" if self.enabled else f"off: {self.off_reason}"
+        return f"ProviderSettings(name={self.name!r}, type={self.type!r}, {state})"
+
+
+class TargetSettings(Struct, frozen=True, kw_only=True):
+    """An upstream model at a provider. `weight` counts for `sort: weighted`; `timeout_s` None: the router's own."""
+
+    provider: str
+    model: str
+    weight: float = 1.0
+    timeout_s: float | None = None
+    line: int = 0
+
+    @property
+    def name(self) -> str:
+        """`provider/model`, as clients and logs write it."""
+        return f"{self.provider}/{self.model}"
+
+
+class RuleSettings(Struct, frozen=True, kw_only=True):
+    """When the CEL condition `when` holds, the request goes to `use`; `sort` then overrides that model's own."""
+
+    when: str
+    use: str
+    sort: Sort | None = None
+    line: int = 0
+
+
+class Slo(Struct, frozen=True, kw_only=True):
+    """What a model's answers should keep at the 95th percentile, in milliseconds; None: no promise."""
+
+    ttft_p95_ms: float | None = None
+    total_p95_ms: float | None = None
+
+
+class ModelSettings(Struct, frozen=True, kw_only=True):
+    """A public model. `rules` (first match wins), then `use`, else `targets`; at least one of the last two is there.
+
+    `use` and `fallbacks` name models, aliases, catalogue names or direct targets `provider/upstream-model`.
+    """
+
+    name: str
+    rules: tuple[RuleSettings, ...] = ()
+    use: str | None = None
+    targets: tuple[TargetSettings, ...] = ()
+    sort: Sort = "cost"
+    slo: Slo = Slo()
+    fallbacks: tuple[str, ...] = ()
+    description: str = ""
+    line: int = 0
+
+
+class Alias(Struct, frozen=True, kw_only=True):
+    """Another name for a model or alias `to`. `name` may end with `*`, which stands for any ending; longest wins."""
+
+    name: str
+    to: str
+    note: str = ""
+    line: int = 0
+
+
+class Hedge(Struct, frozen=True, kw_only=True):
+    """A second candidate started when the first is late: at most `max_extra` (a share) of requests."""
+
+    enabled: bool = False
+    max_extra: float = 0.02
+
+
+class RoutingSettings(Struct, frozen=True, kw_only=True):
+    """How far the router goes for one request. `deadline_s` covers every attempt, back-off and hedge together.
+
+    `retry_budget` is the share of requests that may cost further attempts. `ttft_timeout_s` bounds one attempt's wait
+    for its first chunk.
+    """
+
+    deadline_s: float = 120.0
+    image_deadline_s: float = 300.0
+    attempts: int = 3
+    retry_budget: float = 0.1
+    hedge: Hedge = Hedge()
+    stream_mode: StreamMode = "live"
+    ttft_timeout_s: float = 60.0
+    content_policy_failover: bool = False
+
+
+class ImageSettings(Struct, frozen=True, kw_only=True):
+    """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them."""
+
+    store_dir: Path = Path("/tmp/turnout-images")  # noqa: S108  a cache: it may vanish, and the directory is made 0700
+    ttl_s: float = 3600.0
+    quota_bytes: int = 1024 * 1024 * 1024
+    default_format: ImageFormat = "png"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything. `catalogue` is keyed by model, or by `provider/model` where one provider sells it differently.
+
+    `catalogue_targets` gives the targets of each catalogue name that a configured provider serves: such a name is a
+    public model even if no `models:` entry mentions it. `sources` are the files read, in order. `warnings` are worth a
+    log line, not a refusal.
+    """
+
+    server: ServerSettings = ServerSettings()
+    providers: Mapping[str, ProviderSettings] = {}
+    models: Mapping[str, ModelSettings] = {}
+    aliases: Mapping[str, Alias] = {}
+    routing: RoutingSettings = RoutingSettings()
+    images: ImageSettings = ImageSettings()
+    catalogue: Mapping[str, ModelInfo] = {}
+    catalogue_targets: Mapping[str, tuple[TargetSettings, ...]] = {}
+    sandbox: bool = False
+    sources: tuple[Path, ...] = ()
+    warnings: tuple[Problem, ...] = ()
