@@ -104,7 +104,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     sampling: bool = True
     penalties: bool = True
     prefill: bool = True
-    call_ids: bool = True
+    call_ids: bool = False
     signatures: bool = False
     image: ImageCapabilities | None = None
     prices: tuple[Price, ...] = ()

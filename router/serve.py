@@ -48,7 +48,7 @@ def serve(
         return 2
     simulated = not has_provider_key(settings) if sandbox is None else sandbox
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(_run(settings, simulated=simulated))
     except SettingsError as exc:
         print(exc.message, file=sys.stderr)
@@ -75,7 +75,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    """uvloop's, where there is one."""
     try:
         import uvloop  # not there on Windows
     except ImportError:
@@ -90,12 +91,13 @@ async def _run(settings: Settings, *, simulated: bool) -> int:
             settings = use_sandbox(settings, await upstreams.start())
             stack.push_async_callback(upstreams.aclose)
         app = create_app(settings)
-        server = DrainingServer(_uvicorn_config(app, settings), app.state.gateway)
+        server = DrainingServer(uvicorn_config(app, settings), app.state.gateway)
         await server.serve()
         return 0 if server.started else 1
 
 
-def _uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
+    """How the app meets the network: no logs, headers or limits of uvicorn's own but those chosen here."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]  # uvicorn's ASGI types are its own
         host=settings.server.host,

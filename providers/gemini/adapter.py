@@ -48,7 +48,8 @@ class GeminiProvider:
             calls = [self._one(body, translated, model) for _ in range(count)]
             return await calls[0] if count == 1 else _merged(await all_or_none(calls))
         except ProviderError as exc:
-            raise self._own(exc) from exc.__cause__
+            exc.provider = exc.provider or self.name
+            raise
 
     async def stream(self, request: ChatRequest, model: str) -> ChatStream:
         """An open stream. `n` choices are as many upstream streams, interleaved by index."""
@@ -58,7 +59,8 @@ class GeminiProvider:
             translated = to_generate_content(request, info)
             sources = await self._open(model, _encoded(translated.body), count)
         except ProviderError as exc:
-            raise self._own(exc) from exc.__cause__
+            exc.provider = exc.provider or self.name
+            raise
 
         def learn(served: str) -> None:
             stream.model = served
@@ -88,7 +90,8 @@ class GeminiProvider:
             per_call = info.image.per_call if info.image else 1
             return from_image_content(answer.body, model=model, warnings=translated.warnings, per_call=per_call)
         except ProviderError as exc:
-            raise self._own(exc) from exc.__cause__
+            exc.provider = exc.provider or self.name
+            raise
 
     def _model(self, model: str) -> tuple[str, ModelInfo]:
         for prefix in _PREFIXES:
@@ -96,11 +99,6 @@ class GeminiProvider:
         if not _MODEL.fullmatch(model) or ".." in model:
             raise BadRequestError("this is not the name of a model", param="model", code="invalid_value")
         return model, lookup(self._models, self.name, model)
-
-    def _own(self, error: ProviderError) -> ProviderError:
-        """The error with the provider's name in it."""
-        error.provider = error.provider or self.name
-        return error
 
     async def _one(self, body: bytes, translated: Translated, model: str) -> ChatResponse:
         answer = await self._upstream.post(f"/models/{model}:generateContent", body, error_from)

@@ -104,7 +104,7 @@ def _one(part: JsonValue, where: str, part_resolution: bool) -> JsonObject | Non
             return _audio(as_object(part.get("input_audio")), where)
         case "file" | "input_file":
             return _file(as_object(part.get("file")) or part, where)
-        case _ if kind in _NOT_REPLAYED:
+        case str() if kind in _NOT_REPLAYED:
             return None
         case _:
             raise refuse("this type of content part is not supported", where, "unsupported_value")

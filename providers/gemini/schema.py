@@ -221,7 +221,7 @@ def _told(key: str, label: str, value: JsonValue) -> str:
 def _kind(source: JsonObject) -> JsonValue:
     kind = source.get("type")
     if isinstance(kind, list):
-        kinds: list[JsonValue] = [item for item in kind if item in _TYPES]
+        kinds: list[JsonValue] = [item for item in kind if isinstance(item, str) and item in _TYPES]
         return kinds or None
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
         return None

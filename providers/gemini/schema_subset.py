@@ -104,8 +104,9 @@ class _Converter:
             value = source.get(key)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 result[key] = value
-        if source.get("format") in _FORMATS.get(kind, frozenset()):
-            result["format"] = source["format"]
+        form = source.get("format")
+        if isinstance(form, str) and form in _FORMATS.get(kind, frozenset()):
+            result["format"] = form
         _enum(source, result)
         if kind == "array":
             self._items(source, result, open_refs, depth)

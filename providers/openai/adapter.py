@@ -37,7 +37,7 @@ from providers.upstream import ByteStream, Upstream, UpstreamResponse
 _CHAT = "/chat/completions"
 _DRAIN_S = 0.1  # between [DONE] and the end of the body lies one packet; longer is not worth a connection
 # Failures that left the upstream no chance to make a picture.
-_NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "protocol", "overloaded"})
+_NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "protocol", "overloaded", "config"})
 
 
 class OpenAIProvider:
@@ -120,7 +120,7 @@ class OpenAIProvider:
         url = _url(item.url)
         if url is None or url.origin() != self._origin:
             raise BadResponseError("the upstream's picture lies elsewhere", outcome="bad_image", billed=True)
-        return (await self._upstream.get(str(url), _picture_error)).body
+        return (await self._upstream.get(item.url or "", _picture_error)).body
 
     def _read(self, body: bytes, model: str, headers: Mapping[str, str], warnings: tuple[str, ...]) -> ChatResponse:
         try:
@@ -262,7 +262,7 @@ def _may_be_billed(error: ProviderError) -> bool:
 
 def _url(text: str | None) -> URL | None:
     try:
-        url = URL(text or "")
+        url = URL(text or "", encoded=True)  # a signed address must go out as it came
         return url if url.scheme in ("http", "https") and url.host and not url.user else None
     except ValueError:
         return None

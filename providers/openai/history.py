@@ -4,6 +4,7 @@ Clients echo our answers word for word, so a conversation that began on Gemini c
 extensions when it is continued elsewhere: OpenAI refuses unknown message keys and call ids over 40 characters.
 """
 
+from collections.abc import Callable
 from hashlib import blake2b
 
 import orjson
@@ -18,7 +19,11 @@ _MARKS = (
     b'"images"',
     b'"annotations"',
     b"provider_specific_fields",
+    b'"tool_calls"',  # their ids may be too long for OpenAI: vLLM's have 46 characters
 )
+# Up to here nine searches cost less than decoding; beyond, orjson reads long strings faster than they are searched
+# (440 KB measured: 0.13 ms to decode, 0.1-0.17 ms for each search).
+_SEARCHED_BYTES = 16 * 1024
 _SIGNATURE_MARK = "__thought__"  # LiteLLM's: call_<28 hex>__thought__<signature>, up to 4,572 characters
 _MAX_ID = 40
 _CALL_KEYS = frozenset({"extra_content", "provider_specific_fields", "thought_signature"})
@@ -27,13 +32,13 @@ _BODY_KEYS = ("content", "tool_calls", "function_call", "refusal", "audio")
 
 
 def without_traces(messages_json: bytes) -> bytes:
-    """`messages_json` itself when it holds no trace (a few byte searches), else a cleaned copy of it.
+    """`messages_json` itself when it holds no trace, else a cleaned copy of it.
 
     Taken off assistant messages: `extra_content`, `thought_signature`, `provider_specific_fields` (also on their
     calls and parts), `reasoning_content`, `images`, `annotations`. Call ids lose LiteLLM's signature and are kept to
     40 characters, in the call and in the tool message alike.
     """
-    if b'"assistant"' not in messages_json or not any(mark in messages_json for mark in _MARKS):
+    if len(messages_json) <= _SEARCHED_BYTES and not _marked(messages_json):
         return messages_json
     try:
         messages = orjson.loads(messages_json)
@@ -42,7 +47,7 @@ def without_traces(messages_json: bytes) -> bytes:
     if not isinstance(messages, list):
         return messages_json
     cleaned = [_message(message) for message in messages]
-    return messages_json if cleaned == messages else orjson.dumps(cleaned)
+    return messages_json if cleaned == messages else orjson.dumps(cleaned)  # identical items compare in no time
 
 
 def short_id(call_id: str) -> str:
@@ -53,40 +58,59 @@ def short_id(call_id: str) -> str:
     return bare[: _MAX_ID - 17] + "_" + blake2b(bare.encode(errors="replace"), digest_size=8).hexdigest()
 
 
+def _marked(messages_json: bytes) -> bool:
+    return b'"assistant"' in messages_json and any(mark in messages_json for mark in _MARKS)
+
+
 def _message(message: JsonValue) -> JsonValue:
+    """The message itself when there is nothing to take off, else a cleaned copy; so do all below."""
     if not isinstance(message, dict):
         return message
-    if message.get("role") == "assistant":
+    role = message.get("role")
+    if role == "assistant":
         return _assistant(message)
-    call_id = message.get("tool_call_id")
-    if isinstance(call_id, str):
-        return _without(message, _CALL_KEYS) | {"tool_call_id": short_id(call_id)}
-    return message
+    return _with_short_id(_without(message, _CALL_KEYS), "tool_call_id") if role == "tool" else message
 
 
 def _assistant(message: JsonObject) -> JsonObject:
     clean = _without(message, _MESSAGE_KEYS)
-    calls, parts = clean.get("tool_calls"), clean.get("content")
-    if isinstance(calls, list):
-        clean["tool_calls"] = [_call(call) for call in calls]
-    if isinstance(parts, list):
-        clean["content"] = [_without(part, _CALL_KEYS) if isinstance(part, dict) else part for part in parts]
-    if len(clean) < len(message) and not any(clean.get(key) for key in _BODY_KEYS):
-        clean["content"] = ""  # a turn that was only a picture: an assistant message with nothing in it is a 400
+    stripped = clean is not message
+    clean = _with_cleaned(clean, "tool_calls", _call)
+    clean = _with_cleaned(clean, "content", _part)
+    if stripped and not any(clean.get(key) for key in _BODY_KEYS):
+        return {**clean, "content": ""}  # a turn that was only a picture: a message with nothing in it is a 400
     return clean
 
 
 def _call(call: JsonValue) -> JsonValue:
     if not isinstance(call, dict):
         return call
-    clean = _without(call, _CALL_KEYS)
-    call_id, function = clean.get("id"), clean.get("function")
-    if isinstance(call_id, str):
-        clean["id"] = short_id(call_id)
-    if isinstance(function, dict):
-        clean["function"] = _without(function, _CALL_KEYS)
-    return clean
+    clean = _with_short_id(_without(call, _CALL_KEYS), "id")
+    function = clean.get("function")
+    if not isinstance(function, dict):
+        return clean
+    bare = _without(function, _CALL_KEYS)
+    return clean if bare is function else {**clean, "function": bare}
+
+
+def _part(part: JsonValue) -> JsonValue:
+    return _without(part, _CALL_KEYS) if isinstance(part, dict) else part
+
+
+def _with_cleaned(message: JsonObject, key: str, clean: Callable[[JsonValue], JsonValue]) -> JsonObject:
+    items = message.get(key)
+    if not isinstance(items, list):
+        return message
+    cleaned = [clean(item) for item in items]
+    return message if cleaned == items else {**message, key: cleaned}
+
+
+def _with_short_id(value: JsonObject, key: str) -> JsonObject:
+    call_id = value.get(key)
+    if not isinstance(call_id, str) or (len(call_id) <= _MAX_ID and _SIGNATURE_MARK not in call_id):
+        return value
+    return {**value, key: short_id(call_id)}
 
 
 def _without(value: JsonObject, keys: frozenset[str]) -> JsonObject:
-    return {key: item for key, item in value.items() if key not in keys}
+    return value if keys.isdisjoint(value) else {key: item for key, item in value.items() if key not in keys}

@@ -46,7 +46,8 @@ class ChunkTranslator:
         if not self.model and isinstance(data.get("model"), str):
             self.model = data["model"]
         chunks: list[ChatChunk] = []
-        for choice in data.get("choices") or ():
+        choices = data.get("choices")
+        for choice in choices if type(choices) is list else ():
             self._choice(choice, chunks)
         usage = data.get("usage")
         if type(usage) is dict:

@@ -63,6 +63,10 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     log_size: int = 2000
     max_body_bytes: int = 100 * 1024 * 1024
 
+    def with_latency(self, latency: Mapping[str, Latency]) -> "SandboxConfig":
+        """The same configuration with other latencies."""
+        return msgspec.structs.replace(self, latency=latency)
+
     def latency_of(self, label: str, model: str) -> Latency:
         """The latency of one model as one provider serves it."""
         return _lookup(self.latency, label, model) or _DEFAULT_LATENCY

@@ -18,6 +18,7 @@ from providers.sandbox.refusals import JSON, RefusedError, eachlabs_error
 
 _PATH = re.compile(r"/v1/prediction(?:/([0-9A-Za-z-]+)(/cancel)?)?/?\Z")
 _SIZE = re.compile(r"(\d{2,4})\s*[x*]\s*(\d{2,4})\Z")
+_RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})\Z")
 _KEPT = 1000
 _COST_USD = 0.011
 _INTERNAL_URL = "http://169.254.169.254/latest/meta-data/result.png"
@@ -181,7 +182,17 @@ def _size(given: Mapping[str, Any]) -> tuple[int, int]:
             return _size(value)
         if isinstance(value, str) and (match := _SIZE.match(value)):
             return int(match[1]), int(match[2])
-    ratio = given.get("aspect_ratio")
-    if ratio is not None and ratio not in RATIOS:
+    return _ratio_size(given.get("aspect_ratio") or "1:1")
+
+
+def _ratio_size(ratio: Any) -> tuple[int, int]:
+    """About a megapixel of a ratio such as "16:9", both sides multiples of 16."""
+    if ratio in RATIOS:
+        return RATIOS[ratio]
+    match = _RATIO.match(ratio) if isinstance(ratio, str) else None
+    if match is None:
         raise RefusedError(eachlabs_error(400, f"unsupported aspect_ratio {ratio!r}"))
-    return RATIOS[ratio] if ratio else (1024, 1024)
+    proportion = int(match[1]) / int(match[2])
+    if not 0.1 <= proportion <= 10:
+        raise RefusedError(eachlabs_error(400, f"unsupported aspect_ratio {ratio!r}"))
+    return round(64 * proportion**0.5) * 16, round(64 / proportion**0.5) * 16

@@ -62,19 +62,17 @@ class Exchange:
 
     async def body(self, limit: int) -> bytes:
         """The whole request body. Raises BodyTooLargeError beyond `limit` bytes, ClientGoneError on a hang-up."""
-        message = await self._receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            return bytes(message.get("body", b""))
         data = bytearray()
-        while True:
+        more = True
+        while more:
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             data += message.get("body", b"")
             if len(data) > limit:
                 raise BodyTooLargeError
-            if not message.get("more_body"):
-                return bytes(data)
-            message = await self._receive()
+            more = message.get("more_body", False)
+        return bytes(data)
 
     async def start(self, status: int, headers: tuple[Header, ...] | list[Header]) -> None:
         self.started = True

@@ -189,9 +189,9 @@ def _invalid(path: str, kind: str, value: Any) -> RefusedError:
 def _enum(value: Any, names: frozenset[str], path: str) -> str:
     # only the schema's types and the thinking levels are taken in lower case
     name = value.upper() if isinstance(value, str) and ("STRING" in names or "MINIMAL" in names) else value
-    if name not in names:
+    if not isinstance(name, str) or name not in names:
         raise _invalid(path, "type.googleapis.com/google.ai.generativelanguage.v1beta", value)
-    return str(name)
+    return name
 
 
 def _scalar(value: Any, kind: str, path: str) -> Any:

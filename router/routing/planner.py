@@ -268,9 +268,9 @@ def _incapable(info: ModelInfo, features: Features) -> str:
     ):
         if needed and wanted not in info.inputs:
             return f"takes no {wanted} input"
-    if features.image_out and "image" not in info.outputs:
+    if features.image_out and info.known and "image" not in info.outputs:
         return "makes no pictures"
-    if features.audio_out and "audio" not in info.outputs:
+    if features.audio_out and info.known and "audio" not in info.outputs:
         return "makes no audio"
     if features.tools and not info.tools:
         return "has no tools"

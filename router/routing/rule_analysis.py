@@ -18,7 +18,7 @@ Value: TypeAlias = "int | str | bool | list[str]"
 Assignment: TypeAlias = Mapping[str, Value]
 
 MAX_ASSIGNMENTS = 20_000  # at 5 us each a tenth of a second; beyond it a rule counts as live
-_MAX_INT = 2**63 - 1
+_INT_END = 2**63  # CEL integers have 64 bits
 _MAX_LIST_LITERALS = 5
 
 _TOKEN = re.compile(
@@ -40,7 +40,7 @@ class Variable(Struct, frozen=True):
 
     type: VariableType
     values: tuple[str, ...] = ()
-    below: int = _MAX_INT
+    below: int = _INT_END
 
 
 class Condition(Struct, frozen=True):

@@ -5,9 +5,10 @@ A rule that cannot be evaluated for a request (it reads a metadata key that is n
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # the wheel carries no types
+from msgspec import Struct
 
 from router.errors import Problem, SettingsError
 from router.routing.rule_analysis import Assignment, Rule, Variable, always_true, analyse, never_true, shadows
@@ -53,24 +54,36 @@ _ABSENT: Mapping[str, object] = {
 }
 _ERROR = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<text>[^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _LONGEST = 160
+
+
+class ModelRules(Struct, frozen=True):
+    """The rules of one model, compiled, and the names of the variables that they read."""
+
+    rules: tuple[tuple[RuleSettings, cel.Expression], ...]
+    reads: tuple[str, ...]
 
 
 class CompiledRules:
     """The rules of every model that has some."""
 
-    def __init__(self, env: cel.Env, rules: Mapping[str, tuple[tuple[RuleSettings, cel.Expression], ...]]) -> None:
+    def __init__(self, env: cel.Env, models: Mapping[str, ModelRules]) -> None:
         self._env = env
-        self._rules = rules
+        self._models = models
         self._logged: set[RuleSettings] = set()
 
     def first_match(self, model: str, variables: Mapping[str, object]) -> RuleSettings | None:
         """The first rule of `model` that holds; None when none does. A variable left out counts as absent."""
-        rules = self._rules.get(model)
-        if not rules:
+        rules = self._models.get(model)
+        if rules is None:
             return None
-        activation = self._env.Activation({**_ABSENT, **variables})
-        for rule, expression in rules:
+        given = {name: variables.get(name, _ABSENT[name]) for name in rules.reads}
+        tags = given.get("key_tags")
+        if isinstance(tags, tuple):
+            given["key_tags"] = list(tags)  # CEL knows lists only
+        activation = self._env.Activation(given)
+        for rule, expression in rules.rules:
             if self._holds(rule, expression, activation):
                 return rule
         return None
@@ -96,7 +109,7 @@ def compile_rules(settings: Settings) -> CompiledRules:
     env = _environment()
     file = str(settings.sources[0]) if settings.sources else "settings"
     problems: list[Problem] = []
-    compiled: dict[str, tuple[tuple[RuleSettings, cel.Expression], ...]] = {}
+    compiled: dict[str, ModelRules] = {}
     for model in settings.models.values():
         expressions = [
             _compile(env, rule, file, f"models.{model.name}.rules[{index}].when", problems)
@@ -105,10 +118,16 @@ def compile_rules(settings: Settings) -> CompiledRules:
         pairs = [(rule, found) for rule, found in zip(model.rules, expressions, strict=True) if found is not None]
         problems += _dead_rules(model, expressions, file)
         if pairs:
-            compiled[model.name] = tuple(pairs)
+            compiled[model.name] = ModelRules(tuple(pairs), _read_by(pairs))
     if problems:
         raise SettingsError(sorted(problems))
     return CompiledRules(env, compiled)
+
+
+def _read_by(rules: Iterable[tuple[RuleSettings, object]]) -> tuple[str, ...]:
+    """The variables that the conditions name, perhaps in a literal only: handing over one too many does no harm."""
+    words = {word for rule, _ in rules for word in _WORD.findall(rule.when)}
+    return tuple(name for name in VARIABLES if name in words)
 
 
 def _environment() -> cel.Env:

@@ -145,7 +145,7 @@ class ModelShape(Shape):
     use: Text | None = Field(default=None, description="The model when no rule matches.")
     targets: list[TargetShape] = Field(default=[], description="Where the model is served from.")
     sort: Sort | None = Field(default=None, description="How targets are ordered. Default cost.")
-    slo: SloShape = Field(default=SloShape(), description="Cheapest target that is predicted to keep this.")
+    slo: SloShape = Field(default_factory=SloShape, description="Cheapest target that is predicted to keep this.")
     fallbacks: list[Text] = Field(default=[], description="Models to go on with when every target has failed.")
 
 
@@ -184,7 +184,7 @@ class RoutingShape(Shape):
     retry_budget: Float | None = Field(
         default=None, ge=0, le=1, description="Share of requests that may be retries. Default 0.1."
     )
-    hedge: HedgeShape = Field(default=HedgeShape(), description="A second candidate when the first is late.")
+    hedge: HedgeShape = Field(default_factory=HedgeShape, description="A second candidate when the first is late.")
     stream_mode: StreamMode | None = Field(default=None, description="What a break inside a stream does. Default live.")
     content_policy_failover: Bool = Field(default=False, description="Try the next candidate after a content refusal.")
 
@@ -205,9 +205,9 @@ class TurnoutShape(Shape):
     catalogue: Text | None = Field(
         default=None, description="The models.yaml to use. Default: the one beside this file."
     )
-    server: ServerShape = Field(default=ServerShape(), description="The listening side.")
+    server: ServerShape = Field(default_factory=ServerShape, description="The listening side.")
     providers: Mapping[str, ProviderShape] = Field(default={}, description="Upstreams, by the name that targets use.")
     models: Mapping[str, ModelShape] = Field(default={}, description="Public models.")
     aliases: Mapping[str, AliasShape] = Field(default={}, description="Other names; a name may end with `*`.")
-    routing: RoutingShape = Field(default=RoutingShape(), description="Deadline, attempts, retries, streams.")
-    images: ImagesShape = Field(default=ImagesShape(), description="Delivery of pictures.")
+    routing: RoutingShape = Field(default_factory=RoutingShape, description="Deadline, attempts, retries, streams.")
+    images: ImagesShape = Field(default_factory=ImagesShape, description="Delivery of pictures.")

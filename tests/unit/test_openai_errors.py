@@ -94,7 +94,8 @@ def test_other_faults_are_described_in_our_words(status: int) -> None:
 
 
 def test_keys_and_addresses_are_taken_out_of_words() -> None:
-    text = "key sk-proj-abc_DEF123, AIzaSyA1234567890abcdefghijk, AQ.Ab8RN6Kxyz123, Bearer abc see https://a.example/b?c=d now"
+    keys = "sk-proj-abc_DEF123, AIzaSyA1234567890abcdefghijk, AQ.Ab8RN6Kxyz123, Bearer abc"
+    text = f"key {keys} see https://a.example/b?c=d now"
     assert redacted(text) == "key [key], [key], [key], [key] see [url] now"
     assert redacted("risk-averse\r\nx-injected: 1\x00") == "risk-averse x-injected: 1"
     assert len(redacted("x" * 10_000)) == 1001
@@ -153,8 +154,10 @@ def test_an_error_inside_a_200_is_mapped_by_its_own_status(error: Any, kind: typ
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["error", "code", "type", "message", "details", "status", "metadata"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["error", "code", "type", "message", "details", "status", "metadata"]), inner)
+    ),
     max_leaves=12,
 )
 

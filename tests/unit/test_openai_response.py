@@ -28,7 +28,9 @@ def ids() -> Callable[[], str]:
 
 
 def answer(choices: Any, **more: Any) -> bytes:
-    return orjson.dumps({"id": "chatcmpl-1", "object": "chat.completion", "model": "served", "choices": choices, **more})
+    return orjson.dumps(
+        {"id": "chatcmpl-1", "object": "chat.completion", "model": "served", "choices": choices, **more}
+    )
 
 
 def read(body: bytes) -> ChatResponse:

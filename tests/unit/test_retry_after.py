@@ -80,7 +80,7 @@ def info(delay: object) -> list[object]:
     ],
 )
 def test_googles_retry_info(details: object, seconds: float | None) -> None:
-    assert parse_retry_info(details) == seconds  # type: ignore[arg-type]
+    assert parse_retry_info(details) == seconds
 
 
 @pytest.mark.parametrize(

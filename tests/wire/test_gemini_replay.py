@@ -1,4 +1,4 @@
-"""Every recorded Gemini answer, read by the translators and checked against its raw JSON, which the test reads itself."""
+"""Every recorded Gemini answer, translated, and checked against its raw JSON, which the test reads itself."""
 
 import json
 import re

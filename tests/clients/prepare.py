@@ -1,0 +1,134 @@
+"""Makes the environments that the client tests run in, from the locks beside this file; quick when nothing changed.
+
+    .venvs/openai-2, .venvs/openai-3   Python, one per lock
+    .venvs/node                        npm packages: two versions of the SDK, and a Node new enough for both
+
+Each holds a stamp, the hash of what it was made from. Exit code 1 when a Python environment could not be made. Node
+is not required: without it this says so, and the tests of the Node clients skip with the same reason.
+"""
+
+import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ENVIRONMENTS = HERE.parents[1] / ".venvs"
+PYTHON_CLIENTS = ("openai-2", "openai-3")
+NODE = ENVIRONMENTS / "node"
+SKIPPED = "skipped"  # the file in NODE that holds the reason
+
+_NEEDS_NODE = {"7": 22}  # versions of the SDK that refuse an older one
+_STAMP = "stamp"
+_TIMEOUT_S = 600
+
+
+def main() -> int:
+    """Bring every environment up to date. Gives the exit code."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    failed = [name for name in PYTHON_CLIENTS if not _python(name)]
+    _node()
+    if failed:
+        print(f"could not make {', '.join(failed)}: the client tests need the package registries once", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of the Python environment `name`."""
+    return ENVIRONMENTS / name / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def node_for(version: str) -> tuple[Path | None, str]:
+    """A Node that runs version `version` of the SDK, or None and the reason why there is none."""
+    skipped = NODE / SKIPPED
+    if skipped.is_file():
+        return None, skipped.read_text()
+    found = shutil.which("node")
+    newer = next(NODE.glob("node_modules/node-*/bin/node"), None)
+    if version not in _NEEDS_NODE:
+        return (Path(found), "") if found else (newer, "no node on this machine")
+    if newer is None and found and _major(found) >= _NEEDS_NODE[version]:
+        return Path(found), ""
+    return newer, f"version {version} of the SDK needs Node {_NEEDS_NODE[version]}, which is not to be had here"
+
+
+def _major(node: str) -> int:
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30).stdout
+    return int(said.strip().removeprefix("v").partition(".")[0] or 0)
+
+
+def _python(name: str) -> bool:
+    lock = HERE / f"{name}.lock"
+    folder = ENVIRONMENTS / name
+    stamp = _digest(lock, platform.python_version())
+    if _stamped(folder, stamp):
+        return True
+    print(f"installing {name} ...", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    venv.create(folder, with_pip=True)
+    pip = [str(python_of(name)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    wrong = _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", str(lock)], folder)
+    if wrong:
+        print(f"{name}: {wrong}", file=sys.stderr)
+        return False
+    (folder / _STAMP).write_text(stamp)
+    return True
+
+
+def _node() -> None:
+    wanted = [HERE / "node" / "package.json", HERE / "node" / "package-lock.json"]
+    missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
+    stamp = _digest(*wanted, " ".join(missing))
+    if _stamped(NODE, stamp):
+        return
+    shutil.rmtree(NODE, ignore_errors=True)
+    NODE.mkdir()
+    if missing:
+        reason = f"no {' and no '.join(missing)} on this machine"
+        (NODE / _STAMP).write_text(stamp)
+    else:
+        print("installing the Node clients ...", flush=True)
+        for file in wanted:
+            shutil.copy(file, NODE)
+        npm = [str(shutil.which("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        reason = _run(npm, NODE)
+        if not reason:
+            (NODE / _STAMP).write_text(stamp)
+    if reason:
+        (NODE / SKIPPED).write_text(reason)
+        print(f"the Node clients are skipped: {reason}", file=sys.stderr)
+
+
+def _digest(*parts: Path | str) -> str:
+    made_of = hashlib.sha256()
+    for part in parts:
+        made_of.update(part.read_bytes() if isinstance(part, Path) else part.encode())
+        made_of.update(b"\0")
+    return made_of.hexdigest()
+
+
+def _stamped(folder: Path, stamp: str) -> bool:
+    file = folder / _STAMP
+    return file.is_file() and file.read_text() == stamp
+
+
+def _run(command: list[str], folder: Path) -> str:
+    """What went wrong, in a line; empty when nothing did."""
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return str(exc)
+    if done.returncode == 0:
+        return ""
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    said = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
+    return f"{Path(command[0]).name} failed with exit code {done.returncode}: {said}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

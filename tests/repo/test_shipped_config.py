@@ -1,0 +1,136 @@
+"""The configuration that ships: it loads clean, its names lead somewhere, and its schema describes it."""
+
+from datetime import date
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from providers.catalogue import lookup
+from router.routing.rules import compile_rules
+from router.settings import Settings, is_direct, load_settings, resolve_alias, settings_schema
+
+CONFIG = Path(__file__).parents[2] / "config" / "turnout.yaml"
+TODAY = date(2026, 11, 20)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Settings:
+    keys = ("GEMINI_API_KEY", "OPENAI_API_KEY", "XROUTE_API_KEY", "EACHLABS_API_KEY")
+    return load_settings(CONFIG, dict.fromkeys(keys, "test"))
+
+
+def test_it_loads_without_a_warning(shipped: Settings) -> None:
+    assert shipped.warnings == ()
+    assert all(provider.enabled for provider in shipped.providers.values())
+    assert compile_rules(shipped).first_match("auto", {"prompt_tokens": 200_001}) is not None
+
+
+def test_without_any_key_every_provider_is_off() -> None:
+    bare = load_settings(CONFIG, {})
+    assert [provider.off_reason for provider in bare.providers.values()] == [
+        "GEMINI_API_KEY is not set",
+        "OPENAI_API_KEY is not set",
+        "XROUTE_API_KEY is not set",
+        "EACHLABS_API_KEY is not set",
+    ]
+
+
+def test_the_public_models_are_there(shipped: Settings) -> None:
+    assert set(shipped.models) == {"auto", "gemini-flash", "gemini-pro", "image"}
+    assert [target.name for target in shipped.catalogue_targets["gemini-3.8-flash"]] == ["google/gemini-3.8-flash"]
+
+
+def test_every_alias_leads_to_something_that_serves(shipped: Settings) -> None:
+    for alias in shipped.aliases.values():
+        end, _ = resolve_alias(shipped, alias.name.replace("*", "anything"))
+        assert end in shipped.models or end in shipped.catalogue_targets or is_direct(shipped, end), alias.name
+        assert alias.note, alias.name
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ("gemini-2.0-flash-exp", "gemini-3.5-flash-lite"),
+        ("gemini-2.0-flash-exp-image-generation", "gemini-nano-banana-2.1"),
+        ("gemini-2.0-flash-001", "gemini-3.5-flash-lite"),
+        ("gemini-2.5-flash-preview-05-20", "gemini-3.5-flash-lite"),
+        ("gemini-2.5-pro-preview-03-25", "gemini-3.1-pro-preview"),
+        ("gemini-2.5-flash-image-preview", "gemini-nano-banana-2.1"),
+        ("gemini-1.5-pro-latest", "gemini-3.1-pro-preview"),
+        ("gemini-1.5-flash", "gemini-3.5-flash-lite"),
+        ("gemini-pro-vision", "gemini-3.1-pro-preview"),
+        ("gemini-flash-latest", "gemini-3.8-flash"),
+        ("imagen-4.0-generate-001", "gemini-nano-banana-2.1"),
+        ("imagen-4.0-ultra-generate-001", "gemini-3-pro-image"),
+        ("dall-e-2", "image"),
+        ("dall-e-3", "image"),
+        ("gpt-image-1", "gpt-image-2"),
+        ("gpt-image-1.5-2025-12-16", "gpt-image-2"),
+        ("gemini-2.5-pro", "gemini-2.5-pro"),
+        ("gemini-pro", "gemini-pro"),
+    ],
+)
+def test_a_retired_name_has_its_successor(shipped: Settings, asked: str, served: str) -> None:
+    assert resolve_alias(shipped, asked)[0] == served
+
+
+def test_no_model_that_has_ended_is_a_target_or_successor(shipped: Settings) -> None:
+    for model in shipped.models.values():
+        for target in model.targets:
+            info = lookup(shipped.catalogue, target.provider, target.model)
+            assert info.known, target.name
+            assert info.retires is None or info.retires > TODAY, target.name
+
+
+@pytest.mark.parametrize("model", ["gemini-flash", "gemini-pro", "image"])
+def test_every_model_has_a_target_of_known_price(shipped: Settings, model: str) -> None:
+    for day in (TODAY, date(2026, 12, 1), date(2027, 1, 1)):
+        targets = shipped.models[model].targets
+        assert any(lookup(shipped.catalogue, each.provider, each.model).price_on(day) for each in targets)
+
+
+def test_the_schema_describes_the_shipped_file() -> None:
+    schema = settings_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(CONFIG.read_text()), schema)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"providers": {"a": {"type": "gemni"}}},
+        {"server": {"prot": 1}},
+        {"server": {"port": 70000}},
+        {"server": {"port": "80"}},
+        {"routing": {"deadline_ms": 0}},
+        {"models": {"a": {"targets": [{"weight": 1}]}}},
+    ],
+)
+def test_the_schema_refuses_what_the_loader_refuses(wrong: dict[str, object]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, settings_schema())
+
+
+def test_the_schema_takes_variables_and_shorthands() -> None:
+    right = {
+        "server": {"port": "${PORT:-8080}", "docs": "${DOCS}", "keys": ["s", {"secret": "t"}]},
+        "models": {"a": {"targets": ["p/m", {"target": "p/m", "timeout_s": 3}], "sort": "${SORT:-cost}"}},
+        "aliases": {"b": "a", "c": {"to": "a", "note": "why"}},
+    }
+    jsonschema.validate(right, settings_schema())
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    def undescribed(schema: dict[str, object], path: str) -> list[str]:
+        found = []
+        for part in (schema, *schema.get("anyOf", [])):  # type: ignore[misc]
+            for name, inner in part.get("properties", {}).items():
+                if not inner.keys() & {"description", "$ref"}:  # what a reference names says its own
+                    found.append(f"{path}.{name}")
+        return found
+
+    schema = settings_schema()
+    parts = {"turnout": schema, **schema["$defs"]}  # type: ignore[dict-item]
+    assert [each for name, part in parts.items() for each in undescribed(part, name)] == []  # type: ignore[arg-type]
