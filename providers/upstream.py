@@ -1,5 +1,6 @@
 """The only upstream HTTP code: send, stream, time out, and turn every client error into a ProviderError."""
 
+import io
 import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -21,6 +22,7 @@ ErrorFrom = Callable[[int, Mapping[str, str], bytes], ProviderError]
 
 _MAX_BODY_BYTES = 128 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
+_WRITE_WHOLE_BYTES = 1024 * 1024  # a larger body is written in pieces, so that it does not hold up the event loop
 
 
 class UpstreamResponse(Struct, frozen=True):
@@ -145,7 +147,7 @@ class Upstream:
             return await self._session.request(
                 method,
                 _url(self.base_url, path),
-                data=body,
+                data=io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE_BYTES else body,
                 headers={**base, **headers} if headers else base,
                 allow_redirects=False,
             )

@@ -1,7 +1,7 @@
 """`create_app(settings)`: the one place that wires objects. The lifespan opens and closes them."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -27,6 +27,7 @@ from router.api.route import RouteHandler
 from router.errors import InvalidRequestError, NotFoundError, RouterError
 from router.pictures.store import PictureStore
 from router.routing.health import Health
+from router.routing.plan import Kind
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
 from router.settings.values import Settings
@@ -62,12 +63,13 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
     `app.state.gateway` holds the wired objects; the server sets its `draining` flag and calls `cut()`.
     """
     health = Health(clock)
-    planner = Planner(settings, compile_rules(settings), health)
     connected = connect(_specs(settings), settings.catalogue)
+    serving: dict[Kind, Collection[str]] = {"chat": connected.chat, "image": connected.images}
+    planner = Planner(settings, compile_rules(settings), health, serving)
     metrics = Metrics(_labels(settings), health, settings.catalogue)
     gateway = Gateway(settings, planner, health, metrics, connected.chat, connected.images)
     store = PictureStore(settings.images.store_dir, settings.images.ttl_s, settings.images.quota_bytes)
-    app = FastAPI(
+    app = Application(
         title="Turnout",
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
@@ -78,17 +80,37 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
     app.state.gateway = gateway
     hot = _add_routes(app, gateway, store)
     _add_error_handlers(app)
-    app.add_middleware(Guard, hot=hot, hosts=settings.server.trusted_hosts)
-    if settings.server.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.server.cors_origins,
+    app.edge = _edge(hot, settings)
+    return app
+
+
+class Application(FastAPI):
+    """FastAPI with `edge` around everything: what is answered there does not pay for the framework's layers."""
+
+    edge: Callable[[ASGIApp], ASGIApp]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.edge(super().build_middleware_stack())
+
+
+def _edge(hot: Mapping[str, ASGIApp], settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
+    """What stands around the framework: the guard, and CORS where origins are configured."""
+    server = settings.server
+
+    def around(app: ASGIApp) -> ASGIApp:
+        guarded = Guard(app, hot=hot, hosts=server.trusted_hosts)
+        if not server.cors_origins:
+            return guarded
+        return CORSMiddleware(
+            guarded,
+            allow_origins=server.cors_origins,
             allow_methods=["GET", "POST", "OPTIONS", "DELETE"],
             allow_headers=["*"],  # reflects what the preflight asks for: SDKs add headers with every release
             expose_headers=_EXPOSED,
             max_age=600,
         )
-    return app
+
+    return around
 
 
 def _specs(settings: Settings) -> list[ProviderSpec]:
@@ -120,8 +142,8 @@ def _lifespan(connected: Connected) -> Callable[[FastAPI], AbstractAsyncContextM
     return lifespan
 
 
-def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore) -> set[str]:
-    """Register every path under each prefix; gives the paths of the raw endpoints."""
+def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore) -> dict[str, ASGIApp]:
+    """Register every path under each prefix; gives the raw endpoints by path."""
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
     generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
     edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, store))
@@ -132,9 +154,8 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore) -> set[str]
         "/images": generate,
         "/images/edits": edit,
     }
-    routes = [
-        Route(prefix + path, endpoint, methods=["POST"]) for prefix in _PREFIXES for path, endpoint in raw.items()
-    ]
+    hot = {prefix + path: endpoint for prefix in _PREFIXES for path, endpoint in raw.items()}
+    routes = [Route(path, endpoint, methods=["POST"]) for path, endpoint in hot.items()]
     for prefix in _PREFIXES:
         routes += [
             Route(f"{prefix}/models", models.list, methods=["GET"]),
@@ -151,8 +172,8 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore) -> set[str]
         Route("/readyz", ops.ready, methods=["GET"]),
         Route("/metrics", ops.metrics, methods=["GET"]),
     ]
-    app.router.routes[:0] = routes  # before FastAPI's own: the hot paths are looked at first
-    return {prefix + path for prefix in _PREFIXES for path in raw}
+    app.router.routes[:0] = routes  # before FastAPI's own; the hot ones stand here for their 405
+    return hot
 
 
 async def _responses(request: Request) -> Response:

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -22,6 +23,7 @@ from router.settings import Settings, has_provider_key, load_settings, use_sandb
 
 log = logging.getLogger(__name__)
 
+_BACKLOG = 2048
 _CUT_GRACE_S = 5.0  # after the drain limit: time for the last error events to leave
 
 
@@ -85,15 +87,28 @@ def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
 
 
 async def _run(settings: Settings, *, simulated: bool) -> int:
+    try:
+        listener = _listen(settings.server.host, settings.server.port)
+    except OSError as exc:
+        where = f"{settings.server.host}:{settings.server.port}"
+        print(f"turnout: cannot listen on {where}: {exc.strerror or exc}", file=sys.stderr)
+        return 1
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(listener.close)
         if simulated:
             upstreams = SandboxServer(SandboxConfig())
             settings = use_sandbox(settings, await upstreams.start())
             stack.push_async_callback(upstreams.aclose)
         app = create_app(settings)
         server = DrainingServer(uvicorn_config(app, settings), app.state.gateway)
-        await server.serve()
+        await server.serve([listener])
         return 0 if server.started else 1
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket bound here, so that a port in use is told in our words. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 def uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
@@ -111,7 +126,7 @@ def uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=75,  # SDK pools keep idle connections for a minute
         timeout_graceful_shutdown=round(settings.server.drain_s + _CUT_GRACE_S),
-        backlog=2048,
+        backlog=_BACKLOG,
     )
 
 
@@ -176,15 +191,15 @@ def banner(settings: Settings) -> str:
     lines += [
         "",
         "Try it with curl:",
-        f"  curl {base}/chat/completions -H 'content-type: application/json'{auth} "
+        f"curl {base}/chat/completions -H 'content-type: application/json'{auth} "
         """-d '{"model": "auto", "messages": [{"role": "user", "content": "Say hello"}]}'""",
         "",
         "Or with the OpenAI SDK (pip install openai):",
-        *(["  import os"] if key else []),
-        "  from openai import OpenAI",
-        f'  client = OpenAI(base_url="{base}", api_key={python_key})',
-        '  messages = [{"role": "user", "content": "Say hello"}]',
-        '  answer = client.chat.completions.create(model="auto", messages=messages)',
-        "  print(answer.model, answer.choices[0].message.content)",
+        *(["import os"] if key else []),  # no indent: Python refuses pasted lines that have one
+        "from openai import OpenAI",
+        f'client = OpenAI(base_url="{base}", api_key={python_key})',
+        'messages = [{"role": "user", "content": "Say hello"}]',
+        'answer = client.chat.completions.create(model="auto", messages=messages)',
+        "print(answer.model, answer.choices[0].message.content)",
     ]
     return "\n".join(lines)

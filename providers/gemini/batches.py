@@ -38,6 +38,8 @@ class Batches:
         self._provider = provider
         self._learn: Callable[[str], None] | None = learn
         self._decoder = EventDecoder()
+        self._index = translator.index
+        self._counted: Usage | None = None
         self._ended = False
         self._failure: ProviderError | None = None
 
@@ -66,10 +68,22 @@ class Batches:
                 self._ended = True
         except ProviderError as error:
             chunks += self._failed(error)
+        self._count(chunks)
         if self._learn is not None and self._translator.model is not None:
             self._learn(self._translator.model)
             self._learn = None  # no reference cycle with the stream
         return chunks
+
+    def _count(self, chunks: list[ChatChunk]) -> None:
+        """The running usage on the last chunk of a read, so that a stream given up half-way is still accounted."""
+        usage = self._translator.usage
+        if usage is None or (chunks and chunks[-1].usage is not None):
+            return
+        if chunks:
+            chunks[-1] = msgspec.structs.replace(chunks[-1], usage=usage)
+        elif usage != self._counted:
+            chunks.append(ChatChunk(index=self._index, usage=usage))
+        self._counted = usage
 
     def _failed(self, error: ProviderError) -> list[ChatChunk]:
         """Keeps the failure for the next step. A break after the last reason to stop has cost nothing."""

@@ -20,10 +20,10 @@ def as_text(value: object) -> str:
 
 def as_count(value: object) -> int:
     """A count: an integer from 0 up. Protobuf JSON may write a 64-bit integer as a string; anything else is 0."""
-    if isinstance(value, bool):
+    if type(value) is int:  # by far the usual case, and on the path of every chunk; bool is another type
+        return value if value > 0 else 0
+    if value is None or isinstance(value, bool):
         return 0
-    if isinstance(value, int):
-        return max(value, 0)
     if isinstance(value, float):
         return int(value) if 0 <= value < 2**53 else 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:

@@ -18,9 +18,9 @@ _MAX_HELD = 64 * 1024 * 1024  # bytes of an array that came in pieces
 class ChunkTranslator:
     """Events in, chunks out. The reason for stopping is held back until `finish`: calls may follow it, it may repeat.
 
-    `model` is what the upstream says serves, None until it has said so; `extra` further top-level fields. Each event
-    is one object, or an array of them (a stream without `alt=sse`, whole or cut at blank lines). Chunks carry the
-    caller's choice `index`. `produced`: something to show has been given out.
+    `model` is what the upstream says serves, None until it has said so; `extra` further top-level fields; `index` the
+    caller's choice that the upstream's first candidate stands for; `produced`: something to show has been given out.
+    Each event is one object, or an array of them (a stream without `alt=sse`, whole or cut at blank lines).
     """
 
     def __init__(self, reading: Reading, mint: Mint, index: int = 0) -> None:
@@ -29,7 +29,7 @@ class ChunkTranslator:
         self.produced = False
         self._reading = reading
         self._mint = mint
-        self._index = index
+        self.index = index
         self._readers: dict[int, CandidateReader] = {}
         self._metadata: JsonObject = {}
         self._blocked: str | None = None
@@ -40,8 +40,13 @@ class ChunkTranslator:
         """Whether every choice has its reason for stopping: only the end of the stream is missing."""
         return bool(self._readers) and all(reader.native is not None for reader in self._readers.values())
 
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens counted so far, None before the first count. Worked out when asked: once a read is enough."""
+        return usage_from_metadata(self._metadata) if self._metadata else None
+
     def feed(self, event: bytes) -> list[ChatChunk]:
-        """The chunks of one event; the last of them carries the running usage.
+        """The chunks of one event. They carry no usage: `usage` has the running count.
 
         Raises what an error object stands for, and StreamInterruptedError (BadResponseError while nothing has been
         given out) for an event that is no JSON.
@@ -96,7 +101,7 @@ class ChunkTranslator:
             raise error_in_answer(data["error"])
         if self.model is None:
             self.model = as_text(data.get("modelVersion")) or None
-        usage = self._usage(data)
+        self._count(data)
         if "promptFeedback" in data and self._blocked is None:
             self._blocked = blocked_by(data)
         deltas: list[tuple[int, JsonObject]] = []
@@ -105,17 +110,11 @@ class ChunkTranslator:
             for position, candidate in enumerate(candidates):
                 if isinstance(candidate, dict):
                     self._candidate(candidate, position, deltas)
-        if not deltas:
-            return [ChatChunk(index=self._index, usage=usage)] if usage is not None else []
-        last = len(deltas) - 1
-        return [
-            ChatChunk(index=index, delta=delta, usage=usage if position == last else None)
-            for position, (index, delta) in enumerate(deltas)
-        ]
+        return [ChatChunk(index=index, delta=delta) for index, delta in deltas]
 
     def _candidate(self, candidate: JsonObject, position: int, deltas: list[tuple[int, JsonObject]]) -> None:
         number = candidate.get("index")
-        index = self._index + (number if isinstance(number, int) and number >= 0 else position)
+        index = self.index + (number if isinstance(number, int) and number >= 0 else position)
         reader = self._readers.get(index)
         found = reader.feed(candidate) if reader else []
         if reader is None:
@@ -127,22 +126,23 @@ class ChunkTranslator:
             self.produced = True
             deltas.extend((index, delta) for delta in found)
 
-    def _usage(self, data: JsonObject) -> Usage | None:
+    def _count(self, data: JsonObject) -> None:
         """Counts are cumulative and may vanish from later events: per field, the last one present stands."""
         metadata = data.get("usageMetadata")
         if not isinstance(metadata, dict) or not metadata:
-            return None
+            return
         if not self._metadata:
             self.extra = extra_of(data)
-        self._metadata.update({key: value for key, value in metadata.items() if value is not None})
-        return usage_from_metadata(self._metadata)
+        if None in metadata.values():
+            metadata = {key: value for key, value in metadata.items() if value is not None}
+        self._metadata.update(metadata)
 
     def _blocked_chunks(self, reason: str) -> list[ChatChunk]:
         refusal: JsonValue = refusal_of(reason)
         return [
-            ChatChunk(index=self._index, delta={"role": "assistant", "content": ""}),
+            ChatChunk(index=self.index, delta={"role": "assistant", "content": ""}),
             ChatChunk(
-                index=self._index,
+                index=self.index,
                 delta={"refusal": refusal},
                 finish_reason="content_filter",
                 native_finish_reason=reason,

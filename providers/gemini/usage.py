@@ -1,6 +1,6 @@
 """`usageMetadata` -> token counts in OpenAI's terms."""
 
-from providers.gemini.lenient import as_count, as_list, as_object, as_text
+from providers.gemini.lenient import as_count
 from providers.types import JsonObject, JsonValue, Usage
 
 
@@ -17,27 +17,32 @@ def usage_from_metadata(metadata: JsonObject, searches: int = 0) -> Usage:
     total = get("totalTokenCount")
     if thoughts and total is not None and prompt + output + fed_back == as_count(total):
         output = max(output - thoughts, 0)
-    prompt_details, output_details = get("promptTokensDetails"), get("candidatesTokensDetails")
+    audio_in, image_in = _of_modalities(get("promptTokensDetails"))
+    audio_out, image_out = _of_modalities(get("candidatesTokensDetails"))
     return Usage(
         prompt_tokens=prompt + fed_back,
         completion_tokens=output + thoughts,
         cached_tokens=min(as_count(get("cachedContentTokenCount")), prompt),
         reasoning_tokens=thoughts,
-        audio_prompt_tokens=_of_modality(prompt_details, "AUDIO"),
-        image_prompt_tokens=_of_modality(prompt_details, "IMAGE"),
-        audio_completion_tokens=_of_modality(output_details, "AUDIO"),
-        image_completion_tokens=_of_modality(output_details, "IMAGE"),
+        audio_prompt_tokens=audio_in,
+        image_prompt_tokens=image_in,
+        audio_completion_tokens=audio_out,
+        image_completion_tokens=image_out,
         searches=searches,
         estimated=not (prompt or output or thoughts or fed_back or total),
     )
 
 
-def _of_modality(details: JsonValue, modality: str) -> int:
-    """Tokens of one modality. The lists may be partial or absent: nothing is ever derived by subtraction."""
-    if not details:
-        return 0
-    return sum(
-        as_count(as_object(entry).get("tokenCount"))
-        for entry in as_list(details)
-        if as_text(as_object(entry).get("modality")) == modality
-    )
+def _of_modalities(details: JsonValue) -> tuple[int, int]:
+    """Audio and picture tokens. The lists may be partial or absent: nothing is ever derived by subtraction."""
+    audio = image = 0
+    if isinstance(details, list):
+        for entry in details:
+            if not isinstance(entry, dict):
+                continue
+            modality = entry.get("modality")
+            if modality == "AUDIO":
+                audio += as_count(entry.get("tokenCount"))
+            elif modality == "IMAGE":
+                image += as_count(entry.get("tokenCount"))
+    return audio, image

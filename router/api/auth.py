@@ -1,6 +1,5 @@
 """Bearer keys of this router's clients, compared in constant time."""
 
-import hashlib
 import hmac
 import ipaddress
 import secrets
@@ -49,7 +48,7 @@ class Authenticator:
         return key
 
     def _digest(self, secret: bytes) -> bytes:
-        return hmac.new(self._salt, secret, hashlib.sha256).digest()
+        return hmac.digest(self._salt, secret, "sha256")
 
 
 def _is_local(scope: Scope) -> bool:

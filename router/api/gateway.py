@@ -28,6 +28,7 @@ access_log = logging.getLogger("turnout.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MAX_HEADER_VALUE = 1024
+_WATCH_AFTER_S = 0.02  # what is over sooner costs the upstream nothing more, and a task less here
 
 
 class ShuttingDownError(RouterError):
@@ -60,6 +61,7 @@ class Gateway:
         self.auth = Authenticator(settings.server.keys)
         self.started = int(time.time())
         self.in_flight = 0
+        metrics.inflight.set_function(lambda: self.in_flight)
         self.draining = False
         self.cutting = False
         self.live: set[asyncio.Task[object]] = set()
@@ -144,7 +146,6 @@ class Endpoint:
         health = gateway.health
         record = RequestRecord(request_id(scope), self._kind, scope["path"], health.now(), gateway.close_record)
         gateway.in_flight += 1
-        gateway.metrics.inflight.inc()
         exchange: Exchange | None = None
         status = CLIENT_CLOSED
         try:
@@ -169,7 +170,6 @@ class Endpoint:
                 await _send_error(answer.status, [*answer.headers, *common_headers(gateway, record)], answer.body, send)
         finally:
             gateway.in_flight -= 1
-            gateway.metrics.inflight.dec()
             record.close(status, health.now(), record.error_code)
 
 
@@ -186,22 +186,13 @@ async def watched(exchange: Exchange, work: Awaitable[int]) -> int:
     """
     task = asyncio.current_task()
     assert task is not None
-    gone = False
     live = exchange.gateway.live
     live.add(task)
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await exchange.receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        task.cancel()
-
-    watcher = asyncio.create_task(watch())
+    watch = _Watch(exchange.receive, task)
     try:
         return await work
     except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:
+        if watch.gone and task.uncancel() == 0:
             raise ClientGoneError from None
         if exchange.gateway.cutting and not exchange.started_response:
             task.uncancel()
@@ -209,7 +200,34 @@ async def watched(exchange: Exchange, work: Awaitable[int]) -> int:
         raise
     finally:
         live.discard(task)
-        watcher.cancel()
+        watch.stop()
+
+
+class _Watch:
+    """Cancels `task` once its client has left; then `gone` is True. It starts a moment late, see `_WATCH_AFTER_S`."""
+
+    __slots__ = ("_receive", "_task", "_timer", "_watcher", "gone")
+
+    def __init__(self, receive: Receive, task: asyncio.Task[object]) -> None:
+        self.gone = False
+        self._receive = receive
+        self._task = task
+        self._watcher: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._start)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def _start(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._task.cancel()
 
 
 def request_id(scope: Scope) -> str:

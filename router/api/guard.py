@@ -1,6 +1,6 @@
 """The outermost layer: refuses what HTTP parsers let through, and puts the request id on every answer."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,11 +19,12 @@ class HeadersTooLargeError(InvalidRequestError):
 
 
 class Guard:
-    """Pure ASGI middleware. `hot` are paths whose endpoints set their own headers; `hosts` empty admits any Host."""
+    """Pure ASGI middleware. A POST to a path of `hot` goes straight to its endpoint, which catches its own errors and
+    sets its own headers, and not through `app`. `hosts` empty admits any Host."""
 
-    def __init__(self, app: ASGIApp, *, hot: Collection[str], hosts: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, hot: Mapping[str, ASGIApp], hosts: Collection[str] = ()) -> None:
         self._app = app
-        self._hot = frozenset(hot)
+        self._hot = hot
         self._hosts = frozenset(host.lower().encode() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,8 +38,9 @@ class Guard:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})
             return
-        if scope["path"] in self._hot and scope["method"] == "POST":
-            await self._app(scope, receive, send)
+        endpoint = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
+        if endpoint is not None:
+            await endpoint(scope, receive, send)
             return
         identity = request_id(scope).encode()
 

@@ -1,6 +1,5 @@
 """GET /v1/models and /v1/models/{id}: public names, with what a client or a UI may want to know of each."""
 
-import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ from providers.types import JsonObject
 from router.api.gateway import Gateway
 from router.errors import UnknownModelError
 from router.routing.plan import Features
+from router.settings.names import is_direct, resolve_alias
 from router.settings.values import ModelSettings, TargetSettings
 
 
@@ -28,7 +28,7 @@ class ModelsHandler:
     async def one(self, request: Request) -> Response:
         self._gateway.auth.identify(request.scope)
         name = request.path_params["model"]
-        if name not in set(self._names()):
+        if name not in set(self._names()) and not self._is_served(name):
             raise UnknownModelError(f"The model '{name[:64]}' does not exist or you do not have access to it.")
         return JSONResponse(self._entry(name))
 
@@ -39,6 +39,13 @@ class ModelsHandler:
             seen.update((name, None) for name in names if "*" not in name)
         return iter(seen)
 
+    def _is_served(self, name: str) -> bool:
+        """Whether an unlisted name works: a direct target of a known model, or what an alias with `*` covers."""
+        settings = self._gateway.settings
+        name, alias = resolve_alias(settings, name)
+        provider, _, model = name.partition("/")
+        return alias is not None or (is_direct(settings, name) and lookup(settings.catalogue, provider, model).known)
+
     def _entry(self, name: str) -> JsonObject:
         settings = self._gateway.settings
         entry: JsonObject = {
@@ -47,10 +54,9 @@ class ModelsHandler:
             "created": self._gateway.started,
             "owned_by": "turnout",
         }
-        alias = settings.aliases.get(name)
+        name, alias = resolve_alias(settings, name)
         if alias is not None:
-            entry["alias_of"] = alias.to
-            name = alias.to
+            entry["alias_of"] = name
         model = settings.models.get(name)
         if model is not None and model.description:
             entry["description"] = model.description
@@ -68,6 +74,9 @@ class ModelsHandler:
                 break
             name, model = model.use, settings.models.get(model.use)
         listed = model.targets if model is not None else settings.catalogue_targets.get(name, ())
+        if model is None and not listed and is_direct(settings, name):
+            provider, _, upstream_model = name.partition("/")
+            listed = (TargetSettings(provider=provider, model=upstream_model),)
         return tuple(target for target in listed if settings.providers[target.provider].enabled)
 
     def _target(self, target: TargetSettings) -> JsonObject:
@@ -100,5 +109,5 @@ def _facts(info: ModelInfo) -> JsonObject:
     if price is not None and price.input is not None and price.output is not None:
         facts["pricing"] = {"prompt": f"{price.input / 10**6:f}", "completion": f"{price.output / 10**6:f}"}
     if info.retires is not None:
-        facts["shutdown_date"] = math.floor(datetime.combine(info.retires, datetime.min.time(), UTC).timestamp())
+        facts["shutdown_date"] = info.retires.isoformat()  # a string: the SDKs' strict validation refuses a number
     return facts

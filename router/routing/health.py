@@ -5,6 +5,7 @@ No locks and no awaits: one event loop owns it. The clock is an argument, so tha
 
 import math
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -30,6 +31,7 @@ _CONFIG_BLOCK_S = 60.0
 _OUTPUT_PRIOR_TOKENS = 250.0
 _OUTPUT_PRIOR_WEIGHT = 5.0
 _OUTPUT_TAU_S = 3600.0
+_MAX_UNKNOWN = 1000  # targets and routes that only clients named: they must not fill the memory
 
 
 class TargetState:
@@ -44,6 +46,7 @@ class TargetState:
         "latency",
         "open_until",
         "opened",
+        "opened_at",
         "probe_started",
         "probe_successes",
         "rate_at",
@@ -63,6 +66,7 @@ class TargetState:
         self.rate_at = 0.0
         self.tripped = False  # open or half-open
         self.opened = 0  # how often in a row, for the back-off
+        self.opened_at = -math.inf
         self.open_until = -math.inf
         self.probe_started = -math.inf
         self.probe_successes = 0
@@ -87,6 +91,7 @@ class Health:
         self._clock = clock
         self._uniform = uniform
         self._targets: dict[tuple[str, str], TargetState] = {}
+        self._unknown: deque[tuple[str, str]] = deque()  # those of `_targets` that no catalogue describes, oldest first
         self._provider_blocks: dict[str, tuple[float, str]] = {}
         self._output: dict[str, tuple[float, float, float]] = {}  # route -> (weight, mean tokens, when)
 
@@ -97,6 +102,9 @@ class Health:
         key = (provider, model)
         state = self._targets.get(key)
         if state is None:
+            if not info.known:
+                self._forget_unknown()
+                self._unknown.append(key)
             state = self._targets[key] = TargetState(info)
         return state
 
@@ -155,12 +163,16 @@ class Health:
         candidate, error = attempt.candidate, attempt.error
         state = self.target(candidate.provider, candidate.model, candidate.info)
         state.in_flight = max(0, state.in_flight - 1)
-        if attempt.abandoned:
+        # sent before the breaker opened: its end says nothing about a probe
+        late = state.tripped and now - attempt.duration_s < state.opened_at
+        if not late:
             state.probe_started = -math.inf
-        elif error is None:
-            self._succeeded(state, now)
+        if attempt.abandoned:
+            return
+        if error is None:
+            self._succeeded(state, now, late=late)
         else:
-            self._failed(state, candidate, error, now)
+            self._failed(state, candidate, error, now, late=late)
 
     def interrupted(self, candidate: Candidate, error: ProviderError) -> None:
         """An answer that had begun (and was recorded as a success) broke off."""
@@ -174,26 +186,36 @@ class Health:
         weight, mean, at = self._output.get(route, (0.0, 0.0, now))
         weight = weight * math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S) + 1.0
         self._output[route] = (weight, mean + (tokens - mean) / weight, now)
+        if len(self._output) > 2 * _MAX_UNKNOWN:
+            del self._output[min(self._output, key=lambda name: self._output[name][2])]
 
-    def _succeeded(self, state: TargetState, now: float) -> None:
+    def _forget_unknown(self) -> None:
+        """Make room for one more target that nobody configured: the oldest that is not being asked goes."""
+        for _ in range(max(0, len(self._unknown) - _MAX_UNKNOWN + 1)):
+            key = self._unknown.popleft()
+            if self._targets[key].in_flight:
+                self._unknown.append(key)
+            else:
+                del self._targets[key]
+
+    def _succeeded(self, state: TargetState, now: float, *, late: bool) -> None:
         state.consecutive = 0
         state.rate_limit_streak = 0
         self._decay(state, now)
         state.successes += 1.0
-        if state.tripped:
-            state.probe_started = -math.inf
+        if state.tripped and not late:
             state.probe_successes += 1
             if state.probe_successes >= _PROBES_TO_CLOSE:
                 state.tripped = False
                 state.opened = 0
                 state.failures = 0.0
 
-    def _failed(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
+    def _failed(
+        self, state: TargetState, candidate: Candidate, error: ProviderError, now: float, *, late: bool
+    ) -> None:
         if error.effect == "failure":
-            self._count_failure(state, now)
-        else:
-            state.probe_started = -math.inf
-        if error.effect == "block":
+            self._count_failure(state, now, late=late)
+        elif error.effect == "block":
             self._block(state, candidate, error, now)
 
     def _block(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
@@ -214,22 +236,22 @@ class Health:
                 state.blocked_until = max(state.blocked_until, now + (error.retry_after_s or _RATE_LIMIT_DEFAULT_S))
                 state.blocked_reason = error.outcome
 
-    def _count_failure(self, state: TargetState, now: float) -> None:
+    def _count_failure(self, state: TargetState, now: float, *, late: bool = False) -> None:
         state.consecutive += 1
         self._decay(state, now)
         state.failures += 1.0
         samples = state.successes + state.failures
-        rate = (state.failures + 1) / (samples + 20)  # prior Beta(1, 19)
-        broken = state.consecutive >= _CONSECUTIVE_TO_OPEN or (samples >= _RATE_MIN_SAMPLES and rate > _RATE_TO_OPEN)
-        if state.tripped or broken:
-            self._open(state, now)
+        often = samples >= _RATE_MIN_SAMPLES and state.failures / samples > _RATE_TO_OPEN
+        if state.tripped or often or state.consecutive >= _CONSECUTIVE_TO_OPEN:
+            self._open(state, now, late=late)
 
-    def _open(self, state: TargetState, now: float) -> None:
-        if state.tripped and now < state.open_until:
-            return  # late failures of requests sent before it opened
+    def _open(self, state: TargetState, now: float, *, late: bool) -> None:
+        if state.tripped and (late or now < state.open_until):
+            return  # failures of requests sent before it opened tell nothing new
         span = min(_OPEN_MAX_S, _OPEN_BASE_S * 2**state.opened)
         state.tripped = True
         state.opened = min(state.opened + 1, 8)
+        state.opened_at = now
         state.open_until = now + span * self._uniform(0.5, 1.0)
         state.probe_started = -math.inf
         state.probe_successes = 0

@@ -53,6 +53,7 @@ class Features(Struct, frozen=True, kw_only=True):
     key_name: str = ""
     key_tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
+    hour_utc: int = 0
     affinity: float = 0.0
 
     def variables(self) -> dict[str, object]:
@@ -81,6 +82,7 @@ class Features(Struct, frozen=True, kw_only=True):
             "height": self.size.height if self.size else 0,
             "edit": self.edit,
             "mask": self.mask,
+            "hour_utc": self.hour_utc,
         }
 
 
@@ -114,7 +116,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
     `timeout_s` bounds the wait for a whole answer, or for the first content of a stream. `route` is the public model
     whose target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
-    `last_resort` marks one that health would rather not ask.
+    `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now.
     """
 
     provider: str
@@ -128,6 +130,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     reason: str = ""
     retry: bool = False
     last_resort: bool = False
+    blocked: bool = False
 
     @property
     def name(self) -> str:

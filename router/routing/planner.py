@@ -5,7 +5,7 @@ arguments, and choices among equals use `features.affinity`.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from providers.catalogue import ModelInfo, lookup
 from router.errors import RouterError, UnknownModelError
 from router.routing import cost
 from router.routing.health import Health
-from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction, Sort
+from router.routing.plan import Candidate, Directives, Excluded, Features, Kind, Plan, Prediction, Sort
 from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
 from router.settings.values import Settings, Slo, TargetSettings
@@ -63,8 +63,16 @@ class Group(Struct, frozen=True):
 class Planner:
     """Holds what does not change between requests: settings, compiled rules, and what health has learned."""
 
-    def __init__(self, settings: Settings, rules: CompiledRules, health: Health) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rules: CompiledRules,
+        health: Health,
+        serving: Mapping[Kind, Collection[str]] | None = None,
+    ) -> None:
+        """`serving` names the providers that can serve each kind; None: all of them can."""
         self._settings = settings
+        self._serving = serving
         self._rules = rules
         self._health = health
 
@@ -83,13 +91,13 @@ class Planner:
                 entry = self._consider(target, group, features, directives, now, day)
                 if isinstance(entry, Excluded):
                     excluded.append(entry)
-                elif not any(entry.name == other.name for other in usable):
+                elif not any(entry.name == other.name for other in (*usable, *candidates)):
                     candidates.append(entry)
             usable += _ordered(candidates, directives.sort or group.sort, group.slo, features)
         usable = _caller_order(usable, directives.order)
         healthy = [candidate for candidate in usable if not candidate.last_resort]
         if usable and not healthy:  # the last candidate is never shut out: least bad goes
-            healthy = usable[:1]
+            healthy = [min(usable, key=lambda candidate: candidate.blocked)]
             warnings = (*warnings, "health=last resort")
         if not healthy:
             raise self._refusal(features, directives, excluded)
@@ -101,7 +109,7 @@ class Planner:
             kind=features.kind,
             candidates=_with_retry(tuple(chosen), features, routing.attempts),
             excluded=tuple(excluded),
-            reason=_explain(groups[0].reason, chosen[0], directives.sort or groups[0].sort),
+            reason=_explain(groups, chosen[0], directives.sort),
             deadline_s=self._deadline_s(features, directives),
             stream_mode=directives.stream_mode or routing.stream_mode,
             warnings=warnings,
@@ -130,7 +138,7 @@ class Planner:
                     warnings.append(f"model={name} is served by {alias}")
                     name = alias
                     continue
-                targets = self._direct(name)
+                targets = self._direct(name, asked=name == features.model)
                 return Group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
             rule = self._rules.first_match(name, features.variables()) if model.rules else None
             if rule is not None:
@@ -144,13 +152,17 @@ class Planner:
                 return Group(name, model.targets, sort or model.sort, model.slo, " ".join(reasons))
         raise UnknownModelError(f"the model '{features.model}' leads in a circle")
 
-    def _direct(self, name: str) -> tuple[TargetSettings, ...]:
+    def _direct(self, name: str, *, asked: bool) -> tuple[TargetSettings, ...]:
+        """The targets of a name that is no model. `asked`: the client sent this name itself.
+
+        To a client a provider without a key does not exist; one that only the configuration leads to is excluded later.
+        """
         listed = self._settings.catalogue_targets.get(name)
         if listed:
             return listed
         provider, slash, upstream_model = name.partition("/")
         known = self._settings.providers.get(provider)
-        if slash and known is not None and known.enabled and _plausible(upstream_model):
+        if slash and known is not None and (known.enabled or not asked) and _plausible(upstream_model):
             return (TargetSettings(provider=provider, model=upstream_model),)
         raise UnknownModelError(f"The model '{_shown(name)}' does not exist or you do not have access to it.")
 
@@ -167,6 +179,10 @@ class Planner:
         info = lookup(self._settings.catalogue, target.provider, target.model)
         if not provider.enabled:
             return Excluded(provider=target.provider, model=target.model, reason=f"provider off: {provider.off_reason}")
+        if self._serving is not None and target.provider not in self._serving[features.kind]:
+            return Excluded(
+                provider=target.provider, model=target.model, reason=f"{provider.type} providers serve no {features.kind}"
+            )
         reason = _incapable(info, features) or _disallowed(target, directives)
         if reason:
             return Excluded(provider=target.provider, model=target.model, reason=reason)
@@ -198,6 +214,7 @@ class Planner:
             weight=target.weight,
             reason=why or (f"circuit breaker {state.replace('_', '-')}" if state != "closed" else ""),
             last_resort=bool(why) or not may_pass,
+            blocked=bool(why),
         )
 
     def _timeout_s(self, target: TargetSettings, features: Features, prediction: Prediction) -> float:
@@ -225,7 +242,7 @@ class Planner:
         if all(entry.reason.startswith("provider off") for entry in excluded):
             return NoCandidateError(f"no upstream for '{_shown(features.model)}' is configured", excluded, status=503)
         message = f"no upstream can serve this request with these limits ({reasons})"
-        nearest = _nearest(excluded, directives)
+        nearest = _nearest(excluded, features, directives)
         if nearest:
             message = f"{message}. Nearest feasible: {nearest}"
         return NoCandidateError(message, excluded, status=400, param=_limiting_field(directives, excluded))
@@ -259,8 +276,8 @@ def _incapable(info: ModelInfo, features: Features) -> str:
         return f"is a {info.kind} model"
     if features.kind == "image":
         return _incapable_of_image(info, features)
-    if info.kind == "image" and not features.image_out and "text" not in info.outputs:
-        return "answers with pictures only"
+    if info.kind == "image" and "text" not in info.outputs:
+        return "does not chat"
     for wanted, needed in (
         ("image", features.images),
         ("audio", features.audio),
@@ -313,7 +330,7 @@ def _over_limit(expected: Decimal | None, prediction: Prediction, features: Feat
         if expected > limit:
             return f"expected to cost ${expected:.6f}, above max_cost_usd ${limit:.6f}"
     if directives.max_latency_ms is not None:
-        wait = prediction.ttft_ms if features.stream else prediction.total_ms
+        wait = _wait_ms(prediction, features)
         if wait > directives.max_latency_ms:
             return f"expected to take {wait:.0f} ms, above max_latency_ms {directives.max_latency_ms:.0f}"
     return ""
@@ -327,15 +344,19 @@ def _limiting_field(directives: Directives, excluded: Sequence[Excluded]) -> str
     return "model"
 
 
-def _nearest(excluded: Sequence[Excluded], directives: Directives) -> str:
+def _nearest(excluded: Sequence[Excluded], features: Features, directives: Directives) -> str:
     """The excluded target that comes closest to the caller's limit, with the limit that would admit it."""
     if directives.max_cost_usd is not None:
-        priced = [entry for entry in excluded if entry.expected_cost_usd is not None]
+        priced = [
+            (entry.expected_cost_usd, entry.name)
+            for entry in excluded
+            if entry.expected_cost_usd is not None and "max_cost_usd" in entry.reason
+        ]
         if priced:
-            best = min(priced, key=lambda entry: entry.expected_cost_usd or Decimal(0))
-            return f"{best.name} at about ${best.expected_cost_usd:.6f}"
+            price, name = min(priced)
+            return f"{name} at about ${price:.6f}"
     if directives.max_latency_ms is not None:
-        timed = [(entry.prediction.total_ms, entry.name) for entry in excluded if entry.prediction is not None]
+        timed = [(_wait_ms(entry.prediction, features), entry.name) for entry in excluded if entry.prediction]
         if timed:
             wait, name = min(timed)
             return f"{name} at about {wait:.0f} ms"
@@ -350,7 +371,7 @@ def _ordered(candidates: list[Candidate], sort: Sort, slo: Slo, features: Featur
         case "quality":
             return sorted(candidates, key=lambda c: (-c.info.quality, _money(c)))
         case "latency":
-            return sorted(candidates, key=lambda c: _wait_ms(c, features))
+            return sorted(candidates, key=lambda c: _wait_ms(c.prediction, features))
         case "weighted":
             return list(_weighted(candidates, [c.weight for c in candidates], features.affinity))
         case "cost":
@@ -360,7 +381,8 @@ def _ordered(candidates: list[Candidate], sort: Sort, slo: Slo, features: Featur
 def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features) -> list[Candidate]:
     """Those predicted to keep the SLO by cost, then the others by latency; an unknown price comes last."""
     keeping = sorted((c for c in candidates if _keeps(c.prediction, slo, features)), key=_money)
-    missing = sorted((c for c in candidates if c not in keeping), key=lambda c: _wait_ms(c, features))
+    late = (c for c in candidates if not _keeps(c.prediction, slo, features))
+    missing = sorted(late, key=lambda c: _wait_ms(c.prediction, features))
     if keeping and keeping[0].expected_cost_usd is not None:
         best = float(keeping[0].expected_cost_usd)
         near = [c for c in keeping if _money(c) <= best * _NEAR_BEST]
@@ -378,12 +400,16 @@ def _money(candidate: Candidate) -> float:
     return math.inf if candidate.expected_cost_usd is None else float(candidate.expected_cost_usd)
 
 
-def _wait_ms(candidate: Candidate, features: Features) -> float:
-    return candidate.prediction.ttft_ms if features.stream else candidate.prediction.total_ms
+def _wait_ms(prediction: Prediction, features: Features) -> float:
+    """What the caller waits for: a stream's first content, or the whole answer."""
+    return prediction.ttft_ms if features.stream else prediction.total_ms
 
 
 def _weighted(candidates: Sequence[Candidate], weights: Sequence[float], u: float) -> Iterator[Candidate]:
-    """A draw without replacement by weight; `u` in [0, 1) decides all of it, so equal requests draw equally."""
+    """A draw without replacement by weight; `u` in [0, 1) decides all of it, so equal requests draw equally.
+
+    Weight 0 comes last: no share of the traffic, but still somebody to fail over to.
+    """
     left = [pair for pair in zip(candidates, weights, strict=True) if pair[1] > 0]
     while left:
         total = sum(weight for _, weight in left)
@@ -395,6 +421,7 @@ def _weighted(candidates: Sequence[Candidate], weights: Sequence[float], u: floa
                 del left[position]
                 break
             mark -= weight
+    yield from (candidate for candidate, weight in zip(candidates, weights, strict=True) if weight <= 0)
 
 
 def _caller_order(candidates: list[Candidate], order: Sequence[str]) -> list[Candidate]:
@@ -425,7 +452,9 @@ def _held_back(candidate: Candidate) -> Excluded:
     )
 
 
-def _explain(path: str, first: Candidate, sort: Sort) -> str:
+def _explain(groups: Sequence[Group], first: Candidate, sort: Sort | None) -> str:
+    group = next((group for group in groups if group.route == first.route), groups[0])
+    path = " ".join(dict.fromkeys(part for part in (groups[0].reason, group.reason) if part))
     price = "unknown" if first.expected_cost_usd is None else f"${first.expected_cost_usd:.6f}"
-    choice = f"{sort}: {first.name} about {price} {first.prediction.total_ms:.0f} ms"
+    choice = f"{sort or group.sort}: {first.name} about {price} {first.prediction.total_ms:.0f} ms"
     return f"{path}; {choice}" if path else choice

@@ -169,5 +169,3 @@ def _streamed(answer: httpx.Response) -> tuple[dict[str, Any], dict[str, Any], d
     finishes = [chunk["choices"][0] for chunk in content if chunk["choices"][0]["finish_reason"]]
     assert len(finishes) == 1
     return joined_deltas(chunk["choices"][0]["delta"] for chunk in content), finishes[0], last["usage"]
-
-

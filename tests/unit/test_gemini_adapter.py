@@ -104,6 +104,7 @@ async def test_a_stream_gives_what_each_read_brings_and_learns_the_model() -> No
         primed = await prime(stream)
         assert text_of(list(primed.first)) == "ab", "one read, one batch, and nothing waited for"
         assert primed.model == "gemini-3.8-flash-001"
+        assert primed.first[-1].usage is not None, "a stream given up here must still be accounted"
         gate.set()
         rest = [chunk async for batch in primed for chunk in batch]
         await primed.aclose()

@@ -281,3 +281,20 @@ def test_a_schema_nested_without_end_is_refused() -> None:
         schema = {"type": "array", "items": schema}
     with pytest.raises(BadRequestError):
         clean(schema, "x")
+
+
+def test_of_two_equally_near_levels_the_higher_is_taken() -> None:
+    info = ModelInfo(name="m", thinking=Thinking(kind="level", levels=("MINIMAL", "MEDIUM", "HIGH")))
+    config = body_of(info=info, reasoning_effort="low")["generationConfig"]
+    assert config["thinkingConfig"] == {"thinkingLevel": "MEDIUM"}
+
+
+def test_a_pointer_through_a_property_called_definitions_keeps_that_name() -> None:
+    schema: Any = {
+        "type": "object",
+        "properties": {
+            "definitions": {"type": "object", "properties": {"a": {"type": "string"}}},
+            "b": {"$ref": "#/properties/definitions"},
+        },
+    }
+    assert clean(schema, "x") == schema

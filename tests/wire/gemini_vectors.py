@@ -13,8 +13,8 @@ from providers.catalogue import ImageCapabilities, ModelInfo, Thinking
 SIG = "c2ln"
 DUMMY = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 
-_NEW: dict[str, Any] = {"sampling": False, "penalties": False, "prefill": False, "signatures": True}
-_PRO: dict[str, Any] = {"sampling": False, "penalties": False, "signatures": True}
+_NEW: dict[str, Any] = {"sampling": False, "penalties": False, "prefill": False, "signatures": True, "call_ids": True}
+_PRO: dict[str, Any] = {"sampling": False, "penalties": False, "signatures": True, "call_ids": True}
 _OLD: dict[str, Any] = {"family": 2.5, "penalties": False, "tools_with_json": False, "call_ids": False}
 
 

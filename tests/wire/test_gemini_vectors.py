@@ -316,6 +316,14 @@ def test_v59_a_picture_is_handed_out_and_a_draft_is_not() -> None:
     assert response.usage.image_completion_tokens == 1120
 
 
+def test_an_answer_without_an_id_and_calls_with_one_id_get_ids_of_ours() -> None:
+    parts = [{"functionCall": {"name": name, "id": "x9k2"}} for name in ("f", "g")]
+    response = answer(candidate(parts))
+    assert [call["id"] for call in message_of(response)["tool_calls"]] == ["x9k2", "call_0"]
+    assert response.id == "chatcmpl-call_1"
+    assert response.model == "asked"
+
+
 GROUNDED = "Zürich’s temp is 7°C today."
 
 
@@ -360,10 +368,9 @@ def test_v62_a_stream_reads_the_same_however_it_is_cut() -> None:
         {"role": "assistant", "content": ""},
         {"reasoning_content": "Plan."},
         {"content": "Café\u2028"},
-        {},
         {"extra_content": {"google": {"thought_signature": "RW9r"}}},
     ]
-    assert [chunk.finish_reason for chunk in whole] == [None, None, None, None, "stop"]
+    assert [chunk.finish_reason for chunk in whole] == [None, None, None, "stop"]
     assert whole[-1].usage == Usage(prompt_tokens=9, completion_tokens=34, reasoning_tokens=31)
     for cut in range(1, len(body)):
         assert run(body, [cut]) == whole

@@ -1,0 +1,445 @@
+// The claims of cases.py, proved with OpenAI's Node SDK.
+//
+//     node node_cases.mjs PACKAGE_FOLDER BASE_URL API_KEY
+//
+// Prints one JSON object per case: `claim`, and `error` (null, or what went wrong). Nothing of the SDK is changed but
+// the base URL and the key. No schema library: the JSON schemas are written out.
+
+import assert from "node:assert/strict";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { deflateSync } from "node:zlib";
+
+const [folder, baseURL, apiKey] = process.argv.slice(2);
+const { default: OpenAI, toFile } = await import(pathToFileURL(path.join(folder, "index.mjs")).href);
+
+const MODEL = "gemini-3.8-flash";
+const WORDS = Array.from({ length: 40 }, (_, index) => `word${index + 1}`).join(" ");
+const CITY = {
+  type: "object",
+  properties: { name: { type: "string" }, population: { type: "integer" } },
+  required: ["name", "population"],
+  additionalProperties: false,
+};
+const PLACE = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
+const WEATHER = {
+  type: "function",
+  function: { name: "get_weather", description: "The weather in a city", strict: true, parameters: PLACE },
+};
+
+const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 30_000 });
+const standard = new OpenAI({ baseURL, apiKey });
+const completions = client.chat.completions;
+
+const user = (content) => [{ role: "user", content }];
+const cities = (calls) => calls.map((call) => JSON.parse(call.function.arguments).city);
+const isPng = (data) => data.subarray(0, 8).equals(Buffer.from("\x89PNG\r\n\x1a\n", "latin1")) && data.length > 500;
+
+/** The checksum of a PNG chunk; zlib has had its own only since Node 20.15. */
+function crc32(data) {
+  let crc = ~0;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1));
+  }
+  return ~crc >>> 0;
+}
+
+/** A square of one colour, 64 pixels wide. */
+function png(red, alpha = false) {
+  const side = 64;
+  const pixel = Buffer.from([red, 80, 120, 0].slice(0, alpha ? 4 : 3));
+  const chunk = (kind, data) => {
+    const body = Buffer.concat([Buffer.from(kind), data]);
+    const ends = Buffer.alloc(8);
+    ends.writeUInt32BE(data.length, 0);
+    ends.writeUInt32BE(crc32(body), 4);
+    return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
+  };
+  const header = Buffer.from([0, 0, 0, side, 0, 0, 0, side, 8, alpha ? 6 : 2, 0, 0, 0]);
+  const row = Buffer.concat([Buffer.alloc(1), ...Array(side).fill(pixel)]);
+  const rows = deflateSync(Buffer.concat(Array(side).fill(row)));
+  const signature = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", rows), chunk("IEND", Buffer.alloc(0))]);
+}
+
+const file = (data, name) => toFile(data, name, { type: "image/png" });
+
+/** The error that `ask` raises, which must be exactly a `kind`. */
+async function raised(kind, ask) {
+  let answer;
+  try {
+    answer = await ask();
+  } catch (error) {
+    if (error?.constructor !== kind) throw error;
+    return error;
+  }
+  assert.fail(`nothing was raised; the answer was ${JSON.stringify(answer)}`);
+}
+
+function checkStatus(error, status, type, code, param = null) {
+  assert.deepEqual([error.status, error.type, error.code, error.param], [status, type, code, param]);
+  assert.match(error.requestID, /^req_[0-9a-f]{32}$/);
+  assert.ok(error.error.message);
+}
+
+async function collect(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return chunks;
+}
+
+/** Reads a stream that must break off: with an error of the SDK, after some of the text, and without a finish. */
+async function checkCut(model) {
+  let text = "";
+  let finish = null;
+  const error = await raised(OpenAI.APIError, async () => {
+    for await (const chunk of await completions.create({ model, messages: user("words: 40"), stream: true })) {
+      text += chunk.choices[0].delta.content ?? "";
+      finish = chunk.choices[0].finish_reason ?? finish;
+    }
+  });
+  assert.equal(error.code, "upstream_stream_interrupted");
+  assert.ok(text !== "" && text !== WORDS && WORDS.startsWith(text), text);
+  assert.equal(finish, null);
+}
+
+function checkEdited(answer) {
+  assert.equal(answer.data.length, 1);
+  assert.ok(isPng(Buffer.from(answer.data[0].b64_json, "base64")));
+}
+
+const cases = {
+  "a chat completion names what served it and its usage adds up": async () => {
+    const answer = await completions.create({ model: "auto", messages: user("Say hello") });
+    const [choice] = answer.choices;
+    assert.match(answer.model, /^gemini-/);
+    assert.ok(choice.message.content.includes(answer.model));
+    assert.equal(choice.finish_reason, "stop");
+    assert.ok(!("tool_calls" in choice.message));
+    assert.ok(answer.usage.total_tokens > 0);
+    assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
+    assert.match(answer._request_id, /^req_/);
+  },
+
+  "a stream delivers the whole text under one id and one model": async () => {
+    const chunks = await collect(
+      await completions.create({ model: MODEL, messages: user("words: 40"), stream: true }),
+    );
+    assert.equal(new Set(chunks.map((chunk) => `${chunk.id} ${chunk.model} ${chunk.created}`)).size, 1);
+    assert.equal(chunks[0].model, MODEL);
+    assert.equal(chunks[0].choices[0].delta.role, "assistant");
+    assert.equal(chunks.map((chunk) => chunk.choices[0].delta.content ?? "").join(""), WORDS);
+    assert.ok(chunks.length > 4, "not live");
+    const finishes = chunks.map((chunk) => chunk.choices[0].finish_reason);
+    assert.equal(finishes.at(-1), "stop");
+    assert.ok(finishes.slice(0, -1).every((finish) => finish === null));
+  },
+
+  "a stream that was asked for usage ends with one chunk of it": async () => {
+    const chunks = await collect(
+      await completions.create({
+        model: MODEL,
+        messages: user("words: 40"),
+        stream: true,
+        stream_options: { include_usage: true },
+      }),
+    );
+    const last = chunks.pop();
+    assert.deepEqual(last.choices, []);
+    assert.ok(last.usage.total_tokens > 0);
+    assert.equal(last.usage.total_tokens, last.usage.prompt_tokens + last.usage.completion_tokens);
+    assert.equal(last.id, chunks[0].id);
+    assert.equal(last.model, chunks[0].model);
+    assert.ok(chunks.every((chunk) => chunk.choices.length === 1 && chunk.usage === null));
+  },
+
+  "a stream that was not asked for usage never mentions it": async () => {
+    const chunks = await collect(await completions.create({ model: MODEL, messages: user("words: 5"), stream: true }));
+    assert.ok(chunks.every((chunk) => chunk.choices.length === 1 && !("usage" in chunk)));
+  },
+
+  "the stream helper collects the answer": async () => {
+    const stream = completions.stream({ model: MODEL, messages: user("words: 40") });
+    let deltas = "";
+    stream.on("content", (delta) => (deltas += delta));
+    const final = await stream.finalChatCompletion();
+    assert.equal(final.choices[0].message.content, WORDS);
+    assert.equal(deltas, WORDS);
+    assert.equal(final.choices[0].finish_reason, "stop");
+  },
+
+  "a tool call has an id, a name and arguments that are JSON": async () => {
+    const answer = await completions.create({
+      model: MODEL,
+      messages: user("weather in Oslo please"),
+      tools: [WEATHER],
+    });
+    const [choice] = answer.choices;
+    assert.equal(choice.finish_reason, "tool_calls");
+    assert.equal(choice.message.content, null);
+    assert.equal(choice.message.tool_calls.length, 1);
+    const [call] = choice.message.tool_calls;
+    assert.ok(call.id);
+    assert.equal(call.type, "function");
+    assert.equal(call.function.name, "get_weather");
+    assert.deepEqual(JSON.parse(call.function.arguments), { city: "Oslo" });
+  },
+
+  "tool results go back and are answered": async () => {
+    const messages = user("weather in Oslo please");
+    const first = (await completions.create({ model: MODEL, messages, tools: [WEATHER] })).choices[0].message;
+    messages.push(first, { role: "tool", tool_call_id: first.tool_calls[0].id, content: '{"degrees": 7}' });
+    const { choices } = await completions.create({ model: MODEL, messages, tools: [WEATHER] });
+    assert.equal(choices[0].finish_reason, "stop");
+    assert.match(choices[0].message.content, /get_weather returned.*7/);
+  },
+
+  "parallel tool calls have ids of their own": async () => {
+    const answer = await completions.create({
+      model: MODEL,
+      messages: user("weather in Oslo and Rome"),
+      tools: [WEATHER],
+    });
+    const calls = answer.choices[0].message.tool_calls;
+    assert.deepEqual(cities(calls), ["Oslo", "Rome"]);
+    assert.equal(new Set(calls.map((call) => call.id)).size, 2);
+  },
+
+  "streamed parallel tool calls add up by their index": async () => {
+    const calls = [];
+    let finish = null;
+    const stream = await completions.create({
+      model: MODEL,
+      messages: user("weather in Oslo and Rome"),
+      tools: [WEATHER],
+      stream: true,
+    });
+    for await (const chunk of stream) {
+      finish = chunk.choices[0].finish_reason ?? finish;
+      for (const delta of chunk.choices[0].delta.tool_calls ?? []) {
+        const call = (calls[delta.index] ??= { id: "", function: { name: "", arguments: "" } });
+        call.id += delta.id ?? "";
+        call.function.name += delta.function.name ?? "";
+        call.function.arguments += delta.function.arguments ?? "";
+      }
+    }
+    assert.equal(finish, "tool_calls");
+    assert.deepEqual(cities(calls), ["Oslo", "Rome"]);
+    assert.deepEqual(calls.map((call) => call.function.name), ["get_weather", "get_weather"]);
+    assert.equal(new Set(calls.map((call) => call.id)).size, 2);
+  },
+
+  "the stream helper collects parallel tool calls": async () => {
+    const final = await completions
+      .stream({ model: MODEL, messages: user("weather in Oslo and Rome"), tools: [WEATHER] })
+      .finalChatCompletion();
+    assert.equal(final.choices[0].finish_reason, "tool_calls");
+    const calls = final.choices[0].message.tool_calls;
+    assert.deepEqual(cities(calls), ["Oslo", "Rome"]);
+    assert.deepEqual(calls.map((call) => call.function.name), ["get_weather", "get_weather"]);
+  },
+
+  "a JSON schema is kept": async () => {
+    const answer = await completions.create({
+      model: MODEL,
+      messages: user("a city"),
+      response_format: { type: "json_schema", json_schema: { name: "city", strict: true, schema: CITY } },
+    });
+    const city = JSON.parse(answer.choices[0].message.content);
+    assert.deepEqual(Object.keys(city).sort(), ["name", "population"]);
+    assert.equal(typeof city.name, "string");
+    assert.ok(Number.isInteger(city.population));
+  },
+
+  "a picture can be part of the question": async () => {
+    const url = `data:image/png;base64,${png(200).toString("base64")}`;
+    const content = [
+      { type: "text", text: "what is it?" },
+      { type: "image_url", image_url: { url } },
+    ];
+    const answer = await completions.create({ model: MODEL, messages: user(content) });
+    assert.match(answer.choices[0].message.content, /1 picture\(s\)/);
+  },
+
+  "two pictures come as base64": async () => {
+    const answer = await client.images.generate({ model: "image", prompt: "a red barn", n: 2 });
+    assert.equal(answer.data.length, 2);
+    for (const item of answer.data) {
+      assert.ok(isPng(Buffer.from(item.b64_json, "base64")));
+      assert.equal(item.url, undefined);
+    }
+    assert.ok(Math.abs(answer.created - Date.now() / 1000) < 60);
+  },
+
+  "two pictures come as links that can be fetched": async () => {
+    const answer = await client.images.generate({
+      model: "image",
+      prompt: "a red barn",
+      n: 2,
+      response_format: "url",
+    });
+    assert.equal(new Set(answer.data.map((item) => item.url)).size, 2);
+    for (const item of answer.data) {
+      assert.equal(item.b64_json, undefined);
+      const fetched = await fetch(item.url);
+      assert.equal(fetched.headers.get("content-type"), "image/png");
+      assert.ok(isPng(Buffer.from(await fetched.arrayBuffer())));
+    }
+  },
+
+  "one picture can be edited": async () => {
+    const image = await file(png(200), "barn.png");
+    checkEdited(await client.images.edit({ model: "image", prompt: "make it blue", image }));
+  },
+
+  "several pictures can be edited together": async () => {
+    const image = [await file(png(200), "one.png"), await file(png(100), "two.png")];
+    checkEdited(await client.images.edit({ model: "image", prompt: "join them", image }));
+  },
+
+  "a picture can be edited under a mask": async () => {
+    const image = await file(png(200), "barn.png");
+    const mask = await file(png(0, true), "mask.png");
+    checkEdited(await client.images.edit({ model: "gpt-image-2", prompt: "only there", image, mask }));
+  },
+
+  "models are listed": async () => {
+    const names = new Set((await collect(await client.models.list())).map((model) => model.id));
+    for (const name of ["auto", "gemini-flash", "image", "gemini-3.8-flash"]) assert.ok(names.has(name), name);
+  },
+
+  "a model is found by its name": async () => {
+    const found = await client.models.retrieve("auto");
+    assert.deepEqual([found.id, found.object], ["auto", "model"]);
+  },
+
+  "a direct target is found by its name with a slash": async () => {
+    assert.equal((await client.models.retrieve("google/gemini-3.8-flash")).id, "google/gemini-3.8-flash");
+  },
+
+  "a bad temperature raises BadRequestError naming the field": async () => {
+    const error = await raised(OpenAI.BadRequestError, () =>
+      standard.chat.completions.create({ model: MODEL, messages: user("hello"), temperature: 9 }),
+    );
+    checkStatus(error, 400, "invalid_request_error", "invalid_value", "temperature");
+    assert.match(error.message, /temperature/);
+  },
+
+  "a wrong key raises AuthenticationError": async () => {
+    const stranger = new OpenAI({ baseURL, apiKey: "sk-not-one-of-yours" });
+    const error = await raised(OpenAI.AuthenticationError, () =>
+      stranger.chat.completions.create({ model: MODEL, messages: user("hello") }),
+    );
+    checkStatus(error, 401, "invalid_request_error", "invalid_api_key");
+    assert.ok(!error.message.includes("sk-not-one"));
+    const listing = await raised(OpenAI.AuthenticationError, () => stranger.models.list());
+    checkStatus(listing, 401, "invalid_request_error", "invalid_api_key");
+  },
+
+  "an unknown model raises NotFoundError": async () => {
+    const question = { model: "gpt-nobody", messages: user("hello") };
+    for (const ask of [
+      () => standard.chat.completions.create(question),
+      () => standard.chat.completions.create({ ...question, stream: true }),
+      () => standard.models.retrieve("no/such-model"),
+    ]) {
+      checkStatus(await raised(OpenAI.NotFoundError, ask), 404, "invalid_request_error", "model_not_found");
+    }
+  },
+
+  "upstreams that are all rate limited raise RateLimitedError with the wait": async () => {
+    for (const stream of [false, true]) {
+      const error = await raised(OpenAI.RateLimitError, () =>
+        completions.create({ model: "limited", messages: user("hello"), stream }),
+      );
+      checkStatus(error, 429, "requests", "rate_limit_exceeded");
+      const wait = Number(error.headers.get("retry-after"));
+      assert.ok(wait >= 1 && wait <= 7, String(wait));
+      assert.equal(error.headers.get("x-should-retry"), null);
+    }
+  },
+
+  "a client that waits as told is answered once the limit has passed": async () => {
+    const began = performance.now();
+    const answer = await standard.chat.completions.create({
+      model: "limited-briefly",
+      messages: user("say: at last"),
+    });
+    assert.equal(answer.choices[0].message.content, "at last");
+    const waited = performance.now() - began;
+    assert.ok(waited >= 1900 && waited < 6000, `retry-after was not kept: ${waited} ms`);
+  },
+
+  "an exhausted quota raises RateLimitedError and is not asked again": async () => {
+    const error = await raised(OpenAI.RateLimitError, () =>
+      standard.chat.completions.create({ model: "out-of-quota", messages: user("hello") }),
+    );
+    checkStatus(error, 429, "insufficient_quota", "insufficient_quota");
+    assert.equal(error.headers.get("x-should-retry"), "false");
+  },
+
+  "upstreams that all fail raise InternalServerError and are not asked again": async () => {
+    const began = performance.now();
+    const error = await raised(OpenAI.InternalServerError, () =>
+      standard.chat.completions.create({ model: "broken", messages: user("hello") }),
+    );
+    assert.ok(error.status === 502 || error.status === 503, String(error.status));
+    assert.equal(error.type, "server_error");
+    assert.ok(error.code);
+    assert.match(error.requestID, /^req_/);
+    assert.equal(error.headers.get("x-should-retry"), "false");
+    assert.ok(performance.now() - began < 2000);
+  },
+
+  "a stall longer than the client's timeout raises its timeout error": async () => {
+    await raised(OpenAI.APIConnectionTimeoutError, () =>
+      completions.create({ model: "stalled", messages: user("hello") }, { timeout: 300 }),
+    );
+  },
+
+  "an upstream lost in mid-stream raises after the text so far": () => checkCut("cut"),
+
+  "an upstream that just stops in mid-stream raises after the text so far": () => checkCut("truncated"),
+
+  "the tool runner runs to the final answer": async () => {
+    const asked = [];
+    const runner = completions.runTools({
+      model: MODEL,
+      messages: user("weather in Oslo and Rome"),
+      tools: [
+        {
+          type: "function",
+          function: {
+            name: "get_weather",
+            description: "The weather in a city",
+            parameters: PLACE,
+            parse: JSON.parse,
+            function: ({ city }) => {
+              asked.push(city);
+              return `7 degrees in ${city}`;
+            },
+          },
+        },
+      ],
+    });
+    const final = await runner.finalContent();
+    assert.deepEqual(asked, ["Oslo", "Rome"]);
+    assert.match(final, /7 degrees in Oslo.*7 degrees in Rome/);
+  },
+};
+
+for (const [claim, prove] of Object.entries(cases)) {
+  let error = null;
+  try {
+    await prove();
+  } catch (failure) {
+    error = failure?.stack ?? String(failure);
+  }
+  console.log(JSON.stringify({ claim, error }));
+}
