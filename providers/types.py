@@ -1,6 +1,7 @@
 """Requests and answers in OpenAI's shapes: the one language between the edge, the router and the adapters.
 
-Everything here is a frozen value. Token counts are integers, money is `Decimal` USD, pictures are bytes.
+Everything here is a frozen value. Token counts are integers, money is `Decimal` USD, pictures are bytes. `gc=False`
+spares the collector values that are made by the hundred and cannot be part of a cycle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True, gc=False):
     """Token counts of one answer. `prompt_tokens` includes cached ones, `completion_tokens` includes reasoning.
 
     `reported_cost_usd` is the provider's own figure where it sends one. Counts an upstream did not send are 0;
@@ -61,7 +62,7 @@ class Usage(Struct, frozen=True, kw_only=True):
         return usage
 
 
-class ChatRequest(Struct, frozen=True, kw_only=True):
+class ChatRequest(Struct, frozen=True, kw_only=True, gc=False):
     """One chat request after the edge has validated it and taken the router's own fields out.
 
     `messages_json` is the client's `messages` array byte for byte, so that an OpenAI-compatible upstream gets it
@@ -82,7 +83,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
         return decoded
 
 
-class ChatResponse(Struct, frozen=True, kw_only=True):
+class ChatResponse(Struct, frozen=True, kw_only=True, gc=False):
     """One whole chat answer. `choices` are OpenAI `choices[]` objects; `model` is what the upstream says served.
 
     `extra` holds further top-level fields worth passing on (`service_tier`, `system_fingerprint`).
@@ -97,7 +98,7 @@ class ChatResponse(Struct, frozen=True, kw_only=True):
     extra: Mapping[str, JsonValue] = {}
 
 
-class ChatChunk(Struct, frozen=True, kw_only=True):
+class ChatChunk(Struct, frozen=True, kw_only=True, gc=False):
     """One `choices[]` entry of one streamed chunk, or (with `usage`) the running token count.
 
     `usage` is cumulative: the last one seen is the answer's. A chunk may carry only usage: then `delta` is empty,

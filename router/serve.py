@@ -91,7 +91,8 @@ async def _run(settings: Settings, *, simulated: bool) -> int:
         listener = _listen(settings.server.host, settings.server.port)
     except OSError as exc:
         where = f"{settings.server.host}:{settings.server.port}"
-        print(f"turnout: cannot listen on {where}: {exc.strerror or exc}", file=sys.stderr)
+        reason = (exc.strerror or str(exc)).partition(" (")[0]  # Python adds the address once more
+        print(f"turnout: cannot listen on {where}: {reason}", file=sys.stderr)
         return 1
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listener.close)

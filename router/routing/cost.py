@@ -9,6 +9,7 @@ from router.routing.plan import Features
 
 _MILLION = Decimal(1_000_000)
 _IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x output tokens per picture, by tier
+_DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size; of the tier 1K
 
 
 def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day: date) -> Decimal | None:
@@ -39,27 +40,33 @@ def actual_cost(
     """The cost of an answer and where the figure is from: "reported", "catalogue" or "unknown"."""
     if reported is None and usage is not None:
         reported = usage.reported_cost_usd
-    if reported is not None:
+    if reported is not None and reported.is_finite() and reported >= 0:
         return reported, "reported"
     price = info.price_on(day)
     cost = None
-    if price is not None and usage is not None and not usage.estimated and price.input is not None:
+    counted = usage is not None and not usage.estimated and (not images or usage.completion_tokens > 0)
+    if price is not None and usage is not None and counted:
         cost = usage_cost(price, usage)
-    elif price is not None and images:
+    if price is not None and cost is None and images:
         cost = _pictures(price, images, size, quality, 0)
     return (cost, "catalogue") if cost is not None else (None, "unknown")
 
 
 def usage_cost(price: Price, usage: Usage) -> Decimal | None:
-    """Token counts at one price row. The whole request falls in the long-context tier or none of it does."""
+    """Token counts at one price row. The whole request falls in the long-context tier or none of it does.
+
+    None when a price that is needed is unknown. Counts that contradict each other never make it negative.
+    """
     input_price, output_price, cached_price = price.input, price.output, price.cached_input
     tier = price.long_context
     if tier is not None and usage.prompt_tokens > tier.above_tokens:
-        input_price, output_price, cached_price = tier.input, tier.output, tier.cached_input or cached_price
+        input_price, output_price, cached_price = tier.input, tier.output, tier.cached_input
+        cached_price = price.cached_input if cached_price is None else cached_price
     if input_price is None or (output_price is None and usage.completion_tokens > usage.image_completion_tokens):
         return None
-    text_in = usage.prompt_tokens - usage.cached_tokens
-    cost = usage.cached_tokens * (cached_price if cached_price is not None else input_price)
+    cached = min(usage.cached_tokens, usage.prompt_tokens)
+    text_in = usage.prompt_tokens - cached
+    cost = cached * (cached_price if cached_price is not None else input_price)
     if price.audio_input is not None and usage.audio_prompt_tokens:
         audio = min(usage.audio_prompt_tokens, text_in)
         cost += audio * price.audio_input
@@ -74,7 +81,7 @@ def usage_cost(price: Price, usage: Usage) -> Decimal | None:
         if price.image_output is None:
             return None
         cost += usage.image_completion_tokens * price.image_output
-        text_out -= usage.image_completion_tokens
+        text_out = max(0, text_out - usage.image_completion_tokens)
     cost += text_out * (output_price or Decimal(0))
     if usage.searches and price.search_per_1k is not None:
         cost += usage.searches * price.search_per_1k * 1000  # per thousand searches, on the per-million scale
@@ -99,9 +106,10 @@ def _one_picture(price: Price, size: ImageSize | None, quality: str) -> Decimal 
 
 
 def _fits(row: ImagePrice, size: ImageSize | None, tier: str, quality: str) -> bool:
+    pixels = str(size) if size else _DEFAULT_PIXELS
     wanted = quality if quality and quality != "auto" else "medium"
     return (
-        (row.size is None or (size is not None and row.size == str(size)))
+        (row.size is None or row.size == pixels)
         and (row.tier is None or row.tier == tier)
         and (row.quality is None or row.quality == wanted)
     )

@@ -43,8 +43,10 @@ async def dispatch(
     deadline = health.now() + plan.deadline_s
     for position, candidate in enumerate(plan.candidates):
         if candidate.retry:
-            await asyncio.sleep(random.uniform(0, _RETRY_BACKOFF_S))  # noqa: S311  jitter
-        more = position + 1 < len(plan.candidates)
+            if not _worth_a_retry(attempts):
+                break
+            await asyncio.sleep(_pause_s(deadline - health.now()))
+        more = any(not other.retry for other in plan.candidates[position + 1 :])
         started = health.now()
         budget_s = _budget_s(candidate, deadline - started, more=more)
         if budget_s <= 0:
@@ -75,6 +77,17 @@ async def dispatch(
 def _note(attempts: list[Attempt], attempt: Attempt, health: Health) -> None:
     attempts.append(attempt)
     health.record(attempt)
+
+
+def _worth_a_retry(attempts: Sequence[Attempt]) -> bool:
+    """Whether the same target may answer the same request after all: not one it refused, nor one it told to wait."""
+    error = attempts[-1].error if attempts else None
+    return error is not None and error.effect == "failure"
+
+
+def _pause_s(left_s: float) -> float:
+    """A short wait of random length before a retry, inside the deadline."""
+    return random.uniform(0, min(_RETRY_BACKOFF_S, max(0.0, left_s) / 4))  # noqa: S311  jitter
 
 
 def _budget_s(candidate: Candidate, left_s: float, *, more: bool) -> float:

@@ -14,6 +14,7 @@ _PRIOR_SIGMA = 0.5  # of ln(seconds): p95 is about 2.3 times the median
 _PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
 _Z95 = 1.645
 _MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
+_EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
 
 
 class DecayedLogNormal:
@@ -29,7 +30,7 @@ class DecayedLogNormal:
         self._last = 0.0
 
     def observe(self, value: float, now: float) -> None:
-        """Take one positive sample. An extreme one is pulled in to three standard deviations."""
+        """Take one positive sample. An extreme one is pulled in to six standard deviations."""
         y = math.log(max(value, 1e-6))
         mean, sigma = self.moments(now)
         y = min(max(y, mean - 6 * sigma), mean + 6 * sigma)
@@ -49,8 +50,9 @@ class DecayedLogNormal:
         total = weight + _PRIOR_WEIGHT
         mean = (weight * self._mean + _PRIOR_WEIGHT * self._prior) / total
         spread = weight * self._var + _PRIOR_WEIGHT * _PRIOR_SIGMA * _PRIOR_SIGMA
-        between = weight * _PRIOR_WEIGHT / total * (self._mean - self._prior) ** 2
-        # the distance between prior and samples is doubt about the mean, not spread of the samples: it fades
+        between = weight * _PRIOR_WEIGHT / total * max(0.0, self._mean - self._prior) ** 2
+        # the distance between prior and samples is doubt about the mean, not spread of the samples: it fades; and it
+        # counts for slower samples only, or a target quicker than expected would look worse than one that is not
         return mean, math.sqrt((spread + between / (1 + weight)) / total)
 
 
@@ -99,7 +101,7 @@ class LatencyModel:
         self.observe_first_token(features, waiting, now)
 
     def _ttft_class(self, features: Features) -> DecayedLogNormal:
-        key = features.reasoning_effort
+        key = features.reasoning_effort if features.reasoning_effort in _EFFORTS else ""
         found = self._ttft.get(key)
         if found is None:
             found = self._ttft[key] = DecayedLogNormal(self._info.ttft_ms / 1000)

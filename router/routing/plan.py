@@ -1,6 +1,7 @@
 """The values of a routing decision: what is known of a request, who may serve it, and what happened.
 
-Nothing here holds text of a prompt: a plan is logged and shown.
+Nothing here holds text of a prompt: a plan is logged and shown. `gc=False` where no cycle can pass through a value:
+thousands of plans are kept, and the collector would walk over all of them again and again.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
 
 
-class Features(Struct, frozen=True, kw_only=True):
+class Features(Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a request. Counts, never content.
 
     `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
@@ -86,7 +87,7 @@ class Features(Struct, frozen=True, kw_only=True):
         }
 
 
-class Directives(Struct, frozen=True, kw_only=True):
+class Directives(Struct, frozen=True, kw_only=True, gc=False):
     """What the caller said about routing in this request; None or empty means it said nothing."""
 
     sort: Sort | None = None
@@ -102,7 +103,7 @@ class Directives(Struct, frozen=True, kw_only=True):
     strict: bool = False
 
 
-class Prediction(Struct, frozen=True, kw_only=True):
+class Prediction(Struct, frozen=True, kw_only=True, gc=False):
     """How long a candidate is expected to take for this request, in milliseconds."""
 
     ttft_ms: float
@@ -111,7 +112,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
     total_p95_ms: float
 
 
-class Candidate(Struct, frozen=True, kw_only=True):
+class Candidate(Struct, frozen=True, kw_only=True, gc=False):
     """One upstream that may serve the request, and what it is expected to cost and take.
 
     `timeout_s` bounds the wait for a whole answer, or for the first content of a stream. `route` is the public model
@@ -137,7 +138,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
         return f"{self.provider}/{self.model}"
 
 
-class Excluded(Struct, frozen=True, kw_only=True):
+class Excluded(Struct, frozen=True, kw_only=True, gc=False):
     """A target that may not serve this request, and why. `blocked_s` > 0: for how long, when only time helps."""
 
     provider: str
@@ -152,7 +153,7 @@ class Excluded(Struct, frozen=True, kw_only=True):
         return f"{self.provider}/{self.model}"
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt."""
 
     model: str

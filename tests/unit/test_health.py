@@ -78,13 +78,12 @@ def test_five_failures_in_a_row_open_the_breaker() -> None:
 
 def test_a_success_in_between_starts_the_count_again() -> None:
     ward = Ward()
-    for error in (DOWN, DOWN, DOWN, DOWN, None, DOWN, DOWN, DOWN):
+    for error in (DOWN, DOWN, DOWN, None, DOWN, DOWN, DOWN):
         ward.attempt(error)
-    ward.attempt(None)
     assert ward.breaker == "closed"
 
 
-@pytest.mark.parametrize(("pattern", "opens"), [("ffsffsffs", True), ("fsfsfsfsfsfs", False), ("ssssffff", False)])
+@pytest.mark.parametrize(("pattern", "opens"), [("ffsffsffs", True), ("sfsfsfsfsfsf", False), ("ssssffff", False)])
 def test_more_than_half_failing_of_eight_opens_the_breaker(pattern: str, opens: bool) -> None:
     ward = Ward()
     for position, letter in enumerate(pattern * 2 if opens else pattern):

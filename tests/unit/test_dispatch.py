@@ -1,0 +1,264 @@
+"""The attempt loop: order, one deadline, bookkeeping that is whole whatever happens."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from builders import candidate, plan
+
+from providers.errors import (
+    AuthenticationError,
+    BadRequestError,
+    BadResponseError,
+    ContentBlockedError,
+    ContextTooLongError,
+    ModelNotFoundError,
+    ProviderError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    UnavailableError,
+    UnsupportedFieldError,
+    UpstreamTimeoutError,
+)
+from router.routing.dispatch import AllAttemptsFailedError, dispatch
+from router.routing.health import Health
+from router.routing.plan import Attempt, Candidate
+
+A, B, C = candidate("a/m"), candidate("b/m"), candidate("c/m")
+Step = ProviderError | float | str
+DOWN = UnavailableError("down")
+
+
+def upstreams(script: dict[str, list[Step]], asked: list[str]) -> Callable[[Candidate], Awaitable[str]]:
+    """Upstreams that follow a script: raise an error, take some seconds, or answer a text."""
+
+    async def call(who: Candidate) -> str:
+        asked.append(who.name)
+        step = script[who.name].pop(0)
+        if isinstance(step, ProviderError):
+            raise step
+        if isinstance(step, float):
+            await asyncio.sleep(step)
+            return "slow"
+        return step
+
+    return call
+
+
+def real_health() -> Health:
+    return Health(time.monotonic)
+
+
+async def test_the_first_answer_ends_the_loop() -> None:
+    asked: list[str] = []
+    attempts: list[Attempt] = []
+    found = await dispatch(plan(A, B), upstreams({"a/m": ["hello"]}, asked), real_health(), attempts)
+    assert (found.value, found.served_by, asked) == ("hello", A, ["a/m"])
+    assert [each.outcome for each in attempts] == ["ok"]
+
+
+FAILING_OVER = [
+    UnsupportedFieldError("x"),
+    ContextTooLongError("x"),
+    AuthenticationError("x"),
+    ModelNotFoundError("x"),
+    RateLimitedError("x"),
+    QuotaExhaustedError("x"),
+    UnavailableError("x"),
+    UpstreamTimeoutError("x"),
+    BadResponseError("x"),
+]
+
+
+@pytest.mark.parametrize("error", FAILING_OVER, ids=lambda error: type(error).__name__)
+async def test_failures_of_one_upstream_go_to_the_next_in_order(error: ProviderError) -> None:
+    asked: list[str] = []
+    attempts: list[Attempt] = []
+    script: dict[str, list[Step]] = {"a/m": [error], "b/m": [DOWN], "c/m": ["hello"]}
+    found = await dispatch(plan(A, B, C), upstreams(script, asked), real_health(), attempts)
+    assert asked == ["a/m", "b/m", "c/m"]
+    assert found.served_by is C
+    assert [each.outcome for each in attempts] == [error.outcome, "server_error", "ok"]
+    assert found.attempts == tuple(attempts)
+
+
+@pytest.mark.parametrize("error", [BadRequestError("x"), ContentBlockedError("x")], ids=lambda e: type(e).__name__)
+async def test_what_fails_anywhere_is_raised_at_once(error: ProviderError) -> None:
+    asked: list[str] = []
+    attempts: list[Attempt] = []
+    with pytest.raises(type(error)) as caught:
+        await dispatch(plan(A, B), upstreams({"a/m": [error]}, asked), real_health(), attempts)
+    assert caught.value is error
+    assert asked == ["a/m"]
+    assert [each.error for each in attempts] == [error]
+
+
+async def test_when_all_fail_the_error_carries_every_attempt_and_the_shortest_wait() -> None:
+    script: dict[str, list[Step]] = {
+        "a/m": [RateLimitedError("x", retry_after_s=9.0)],
+        "b/m": [RateLimitedError("y", retry_after_s=4.0)],
+        "c/m": [UnavailableError("last", code="special")],
+    }
+    attempts: list[Attempt] = []
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A, B, C), upstreams(script, []), real_health(), attempts)
+    error = caught.value
+    assert error.attempts == tuple(attempts)
+    assert len(attempts) == 3
+    assert (error.message, error.code, error.retry_after_s, error.billed) == ("last", "special", 4.0, False)
+
+
+async def test_a_candidate_blocked_since_the_plan_was_made_is_skipped() -> None:
+    health = real_health()
+    health.admit(A)
+    health.record(Attempt(candidate=A, duration_s=0.0, error=RateLimitedError("x", retry_after_s=60.0)))
+    asked: list[str] = []
+    attempts: list[Attempt] = []
+    await dispatch(plan(A, B), upstreams({"b/m": ["hello"]}, asked), health, attempts)
+    assert asked == ["b/m"]
+    assert len(attempts) == 1
+
+
+async def test_a_picture_that_may_have_been_billed_is_not_ordered_twice() -> None:
+    error = UpstreamTimeoutError("x", billed=True)
+    asked: list[str] = []
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A, B, kind="image"), upstreams({"a/m": [error]}, asked), real_health(), [])
+    assert asked == ["a/m"]
+    assert caught.value.billed
+    asked.clear()
+    await dispatch(plan(A, B), upstreams({"a/m": [error], "b/m": ["hello"]}, asked), real_health(), [])
+    assert asked == ["a/m", "b/m"]
+
+
+SOLE = plan(A, candidate("a/m", retry=True))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnavailableError("x"), BadResponseError("x"), UpstreamTimeoutError("x")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_sole_candidate_that_failed_is_asked_once_more(error: ProviderError) -> None:
+    attempts: list[Attempt] = []
+    found = await dispatch(SOLE, upstreams({"a/m": [error, "hello"]}, []), real_health(), attempts)
+    assert found.value == "hello"
+    assert [each.outcome for each in attempts] == [error.outcome, "ok"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnsupportedFieldError("x"),
+        ContextTooLongError("x"),
+        AuthenticationError("x"),
+        ModelNotFoundError("x"),
+        RateLimitedError("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_sole_candidate_that_would_fail_again_is_not_asked_again(error: ProviderError) -> None:
+    asked: list[str] = []
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(SOLE, upstreams({"a/m": [error, error]}, asked), real_health(), [])
+    assert asked == ["a/m"]
+    assert caught.value.last is error
+
+
+async def test_a_sole_candidate_has_the_whole_deadline_for_its_answer() -> None:
+    found = await dispatch(
+        plan(A, candidate("a/m", retry=True), deadline_s=0.3), upstreams({"a/m": [0.2]}, []), real_health(), []
+    )
+    assert found.value == "slow"
+
+
+async def test_while_others_could_be_asked_no_one_gets_all_the_time() -> None:
+    attempts: list[Attempt] = []
+    script: dict[str, list[Step]] = {"a/m": [5.0], "b/m": [5.0], "c/m": ["hello"]}
+    found = await dispatch(plan(A, B, C, deadline_s=0.2), upstreams(script, []), real_health(), attempts)
+    assert found.served_by is C
+    assert [each.outcome for each in attempts] == ["timeout", "timeout", "ok"]
+    assert attempts[0].duration_s == pytest.approx(0.1, abs=0.03)
+    assert attempts[1].duration_s == pytest.approx(0.05, abs=0.03)
+
+
+async def test_a_candidates_own_timeout_bounds_its_attempt() -> None:
+    attempts: list[Attempt] = []
+    script: dict[str, list[Step]] = {"a/m": [5.0], "b/m": ["hello"]}
+    await dispatch(plan(candidate("a/m", timeout_s=0.02), B), upstreams(script, []), real_health(), attempts)
+    assert attempts[0].duration_s == pytest.approx(0.02, abs=0.02)
+
+
+async def test_without_time_for_a_single_attempt_it_is_a_timeout() -> None:
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A, deadline_s=0.0), upstreams({}, []), real_health(), [])
+    assert isinstance(caught.value.last, UpstreamTimeoutError)
+    assert caught.value.attempts == ()
+
+
+async def test_a_client_that_leaves_ends_the_loop_and_is_held_against_nobody() -> None:
+    health = real_health()
+    attempts: list[Attempt] = []
+    asked: list[str] = []
+    script: dict[str, list[Step]] = {"a/m": [DOWN], "b/m": [5.0], "c/m": ["hello"]}
+    task = asyncio.create_task(dispatch(plan(A, B, C), upstreams(script, asked), health, attempts))
+    while len(asked) < 2:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asked == ["a/m", "b/m"]
+    assert [(each.candidate.name, each.outcome) for each in attempts] == [("a/m", "server_error"), ("b/m", "cancelled")]
+    state = health.target("b", "m", B.info)
+    assert (state.in_flight, state.failures, state.consecutive) == (0, 0.0, 0)
+
+
+async def test_a_defect_of_ours_is_not_counted_against_the_upstream() -> None:
+    async def call(who: Candidate) -> str:
+        raise KeyError("ours")
+
+    health = real_health()
+    attempts: list[Attempt] = []
+    with pytest.raises(KeyError):
+        await dispatch(plan(A, B), call, health, attempts)
+    assert len(attempts) == 1
+    assert health.target("a", "m", A.info).in_flight == 0
+
+
+STEPS: list[Step] = [DOWN, 9.0, 0.03]
+
+
+@pytest.mark.parametrize("deadline_s", [0.02, 0.06])
+async def test_one_deadline_covers_everything(deadline_s: float) -> None:
+    late = []
+    for first, second, third in itertools.product(STEPS, repeat=3):
+        script: dict[str, list[Step]] = {"a/m": [first, first], "b/m": [second], "c/m": [third]}
+        shapes = [plan(A, B, C, deadline_s=deadline_s)]
+        if second is third is first:
+            shapes.append(plan(A, candidate("a/m", retry=True), deadline_s=deadline_s))
+        for shape in shapes:
+            started = time.monotonic()
+            with_error = None
+            try:
+                await dispatch(shape, upstreams({k: list(v) for k, v in script.items()}, []), real_health(), [])
+            except AllAttemptsFailedError as exc:
+                with_error = exc
+            took = time.monotonic() - started
+            if took > deadline_s + 0.05:
+                late.append((first, second, third, took, with_error))
+    assert late == []
+
+
+async def test_the_pause_before_a_retry_counts_against_the_deadline() -> None:
+    for _ in range(8):  # the pause is drawn: eight draws are unlikely to be all short
+        started = time.monotonic()
+        with pytest.raises(AllAttemptsFailedError):
+            await dispatch(
+                plan(A, candidate("a/m", retry=True), deadline_s=0.03),
+                upstreams({"a/m": [DOWN, 9.0]}, []),
+                real_health(),
+                [],
+            )
+        assert time.monotonic() - started < 0.08
