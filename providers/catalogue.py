@@ -118,12 +118,15 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
     def price_on(self, day: date) -> Price | None:
         """The price row valid on `day` (UTC); None when there is none, which means *unknown*."""
-        return next((price for price in self.prices if price.valid_on(day)), None)
+        for price in self.prices:
+            if price.valid_on(day):
+                return price
+        return None
 
 
 Catalogue = Mapping[str, ModelInfo]
 
 
 def lookup(catalogue: Catalogue, provider: str, model: str) -> ModelInfo:
-    """The entry for `model` as `provider` sells it: its own row first, then the model's, else the permissive default."""
+    """`model` as `provider` sells it: its own row first, then the model's, else the permissive default."""
     return catalogue.get(f"{provider}/{model}") or catalogue.get(model) or ModelInfo(name=model, known=False)

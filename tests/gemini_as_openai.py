@@ -53,7 +53,7 @@ def _parts(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _assistant(parts: list[dict[str, Any]], number: int) -> tuple[dict[str, Any], list[str]]:
     text = "".join(part.get("text", "") for part in parts if not part.get("thought"))
-    message: dict[str, Any] = {"role": "assistant", "content": text or None}
+    message: dict[str, Any] = {"role": "assistant", "content": text}
     calls = []
     for position, part in enumerate(part for part in parts if "functionCall" in part):
         call = part["functionCall"]

@@ -8,11 +8,12 @@ import orjson
 
 from providers.catalogue import Catalogue, ModelInfo, lookup
 from providers.errors import BadRequestError, ProviderError, UnsupportedFieldError
+from providers.event_stream import EventStream
 from providers.gemini import fields
-from providers.gemini.batches import Batches, Interleaved
 from providers.gemini.failures import error_from
 from providers.gemini.fanout import all_or_none, summed
 from providers.gemini.images import from_image_content, to_image_content
+from providers.gemini.interleaved import Interleaved
 from providers.gemini.request import to_generate_content
 from providers.gemini.response import from_generate_content
 from providers.gemini.stream import ChunkTranslator
@@ -70,7 +71,7 @@ class GeminiProvider:
                 await source.aclose()
 
         reads = [
-            Batches(source, ChunkTranslator(translated.reading, _mint, index), self.name, learn)
+            EventStream(source, ChunkTranslator(translated.reading, _mint, index), self.name, learn, index)
             for index, source in enumerate(sources)
         ]
         if count == 1:

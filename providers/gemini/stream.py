@@ -41,6 +41,11 @@ class ChunkTranslator:
         return bool(self._readers) and all(reader.native is not None for reader in self._readers.values())
 
     @property
+    def done(self) -> bool:
+        """Never: Google sends no end mark, the end of the body is the end."""
+        return False
+
+    @property
     def usage(self) -> Usage | None:
         """The tokens counted so far, None before the first count. Worked out when asked: once a read is enough."""
         return usage_from_metadata(self._metadata) if self._metadata else None

@@ -1,6 +1,5 @@
 """The adapter for OpenAI's wire: `/chat/completions`, `/images/generations`, `/images/edits`."""
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from providers.errors import (
     UnavailableError,
     UpstreamTimeoutError,
 )
+from providers.event_stream import EventStream, before_content, one_batch
 from providers.openai.images import (
     FormFile,
     ImageItem,
@@ -29,13 +29,11 @@ from providers.openai.images import (
 from providers.openai.request import request_warnings, to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator, to_chunks
-from providers.sse import EventDecoder
-from providers.streams import Batch, ChatStream
-from providers.types import ChatChunk, ChatRequest, ChatResponse, GeneratedImage, ImageRequest, ImageResponse
+from providers.streams import ChatStream
+from providers.types import ChatRequest, ChatResponse, GeneratedImage, ImageRequest, ImageResponse
 from providers.upstream import ByteStream, Upstream, UpstreamResponse
 
 _CHAT = "/chat/completions"
-_DRAIN_S = 0.1  # between [DONE] and the end of the body lies one packet; longer is not worth a connection
 # Failures that left the upstream no chance to make a picture.
 _NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "protocol", "overloaded", "config"})
 
@@ -62,19 +60,24 @@ class OpenAIProvider:
             request = structs.replace(request, stream=True)
         source = await self._upstream.stream(_CHAT, to_chat_body(request, model, info), _error_from)
         warnings = request_warnings(request, info)
+        if "json" in source.headers.get("content-type", ""):
+            return await self._whole_as_stream(source, model, warnings)
+
+        def learn(served: str) -> None:
+            stream.model = served
+
+        events = EventStream(source, ChunkTranslator(_new_id), self.name, learn)
+        stream = ChatStream(events, source.aclose, model=model, warnings=warnings)
+        return stream
+
+    async def _whole_as_stream(self, source: ByteStream, model: str, warnings: tuple[str, ...]) -> ChatStream:
+        """Some upstreams answer a request for a stream with a whole answer."""
         try:
-            if "json" in source.headers.get("content-type", ""):
-                answer = self._read(await _whole(source), model, source.headers, warnings)
-                batches = _Batches(source, self.name, whole=to_chunks(answer))
-                model = answer.model
-            else:
-                batches = _Batches(source, self.name)
+            answer = self._read(await _whole(source), model, source.headers, warnings)
         except BaseException:
             await source.aclose()
             raise
-        stream = ChatStream(batches, source.aclose, model=model, warnings=warnings)
-        batches.stream = stream
-        return stream
+        return ChatStream(one_batch(to_chunks(answer)), source.aclose, model=answer.model, warnings=warnings)
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         info = lookup(self._models, self.name, model)
@@ -130,109 +133,11 @@ class OpenAIProvider:
             raise
 
 
-class _Batches:
-    """The batches of one open answer: what one read brought, translated. Reads nothing ahead.
-
-    An object with state, not a generator: one that is dropped half-way leaves nothing behind to clean up.
-    """
-
-    def __init__(self, source: ByteStream, provider: str, whole: list[ChatChunk] | None = None) -> None:
-        self.stream: ChatStream | None = None  # told the model once, then let go of: no reference cycle
-        self._source = source
-        self._provider = provider
-        self._decoder = EventDecoder()
-        self._translator = ChunkTranslator(_new_id)
-        self._ready = whole
-        self._ended = whole is not None
-        self._failure: ProviderError | None = None
-
-    def __aiter__(self) -> "_Batches":
-        return self
-
-    async def __anext__(self) -> Batch:
-        while True:
-            if self._ready:
-                batch, self._ready = self._ready, None
-                return batch
-            if self._failure is not None:
-                failure, self._failure, self._ended = self._failure, None, True
-                raise failure
-            if self._ended:
-                raise StopAsyncIteration
-            await self._read()
-
-    async def _read(self) -> None:
-        """One read. Chunks that came before a failure in it are handed out first."""
-        chunks: list[ChatChunk] = []
-        try:
-            data = await self._source.read()
-            for event in self._decoder.feed(data):
-                chunks += self._translator.feed(event)
-            if not data:
-                self._ended = True
-                self._last(chunks)
-        except ProviderError as error:
-            self._fail(error, chunks)
-        self._ready = chunks
-        self._learn()
-        if self._translator.done and not self._ended:
-            self._ended = True
-            await _drain(self._source)
-
-    def _last(self, chunks: list[ChatChunk]) -> None:
-        """What a missing last blank line held back, if it is a whole event, and the end."""
-        for event in self._decoder.finish():
-            if event.endswith((b"}", b"]")):
-                chunks += self._translator.feed(event)
-        chunks += self._translator.finish()
-
-    def _fail(self, error: ProviderError, chunks: list[ChatChunk]) -> None:
-        """Before the first content a broken stream is a failed attempt, which may be taken elsewhere; after it, not."""
-        error.provider = self._provider
-        if isinstance(error, StreamInterruptedError):
-            if self._translator.finished:  # the answer is whole; only the farewell is missing
-                self._ended = True
-                chunks += self._translator.finish()
-                return
-            if not self._translator.produced:
-                error = _before_content(error)
-        elif self._translator.produced:
-            error = StreamInterruptedError(error.message, provider=self._provider, outcome=error.outcome)
-        error.billed = error.billed or self._translator.produced
-        self._failure = error
-
-    def _learn(self) -> None:
-        if self.stream is not None and self._translator.model:
-            self.stream.model = self._translator.model
-            self.stream = None
-
-
-async def _drain(source: ByteStream) -> None:
-    """Read the rest after `[DONE]`, so that the connection can serve again; give up on an upstream that dawdles."""
-    try:
-        async with asyncio.timeout(_DRAIN_S):
-            async for _ in source:
-                pass
-    except (TimeoutError, ProviderError):
-        await source.aclose()
-
-
-def _before_content(error: ProviderError) -> ProviderError:
-    """An interruption of a stream that had brought nothing, as the failure of an attempt."""
-    match error.outcome:
-        case "stream_stall":
-            message = "no content from the upstream in time"
-            return UpstreamTimeoutError(message, provider=error.provider, outcome="ttft_timeout")
-        case "stream_reset":
-            return UnavailableError(error.message, provider=error.provider, outcome="reset")
-    return BadResponseError(error.message, provider=error.provider, outcome=error.outcome)
-
-
 async def _whole(source: ByteStream) -> bytes:
     try:
         return b"".join([data async for data in source])
     except StreamInterruptedError as error:
-        raise _before_content(error) from error
+        raise before_content(error) from error
 
 
 def _form(texts: list[tuple[str, str]], files: list[FormFile]) -> aiohttp.FormData:

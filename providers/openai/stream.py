@@ -7,7 +7,7 @@ from providers.openai.calls import CallTranslator
 from providers.openai.errors import inner_error
 from providers.openai.response import FAILED_FINISHES, NewId, content_of, finish_of
 from providers.openai.usage import usage_from
-from providers.types import ChatChunk, ChatResponse, JsonObject, JsonValue
+from providers.types import ChatChunk, ChatResponse, JsonObject, JsonValue, Usage
 
 
 class ChunkTranslator:
@@ -22,6 +22,7 @@ class ChunkTranslator:
         self.model = ""
         self.produced = False
         self.done = False
+        self.usage: Usage | None = None  # stays so: the count travels in the chunks
         self._new_id = new_id
         self._open: dict[int, bool] = {}  # choice -> still unfinished
         self._held: list[ChatChunk] = []

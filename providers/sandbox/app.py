@@ -8,6 +8,7 @@ GET            /__sandbox/health      {"status": "ok"}
 """
 
 import asyncio
+import logging
 import random
 import re
 import time
@@ -40,6 +41,7 @@ from providers.sandbox.requestlog import Entry, RequestLog
 
 _PATH = re.compile(r"(?:/p/([^/]+))?/(gemini|openai|eachlabs|files)(/.*)?\Z")
 _MINUTE_S = 60.0
+_log = logging.getLogger(__name__)
 
 
 def create_sandbox(config: SandboxConfig) -> "Sandbox":
@@ -171,7 +173,13 @@ class Sandbox:
                 case _:
                     return self._files.answer(incoming.path, content)
 
-        return await asyncio.to_thread(tell) if route.slow else tell()
+        try:
+            return await asyncio.to_thread(tell) if route.slow else tell()
+        except (TypeError, KeyError, AttributeError, ValueError, IndexError) as exc:
+            # a wrong type that no rule names: any real upstream calls that the caller's fault
+            _log.warning("the sandbox could not make sense of a request to %s", entry.path, exc_info=True)
+            message = f"The request is malformed ({type(exc).__name__})."
+            raise RefusedError(error_answer(entry.dialect, 400, message)) from exc
 
     def _quota(self, entry: Entry) -> None:
         """Count the request against its model's quota. Raises RefusedError (429) beyond it."""

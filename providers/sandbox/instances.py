@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _DEEP = 4  # below this level only what the schema requires is filled in
+_LONGEST = 10_000  # items or characters
+_MANY_VALUES = 300  # beyond this a wide schema, too, gets only what it requires
+_MOST_VALUES = 20_000
 _BOTTOM = 40  # a schema that still recurses here has no finite instance
 _STRINGS = {
     "date-time": "2026-11-20T12:00:00Z",
@@ -44,9 +47,11 @@ class _Maker:
         self._root = root
         self._seed = seed
         self._item = item
+        self._made = 0
 
     def make(self, schema: Any, name: str, depth: int) -> Any:
-        if depth > _BOTTOM:
+        self._made += 1
+        if depth > _BOTTOM or self._made > _MOST_VALUES:
             raise NoInstanceError("the schema recurses without end")
         if not isinstance(schema, Mapping) or not schema:
             return f"sandbox {name}"
@@ -90,7 +95,7 @@ class _Maker:
         for key, sub in properties.items():
             if key in required:
                 made[key] = self.make(sub, key, depth + 1)
-            elif depth < _DEEP and sub is not False:
+            elif sub is not False and not self._is_deep(depth):
                 try:
                     made[key] = self.make(sub, key, depth + 1)
                 except NoInstanceError:
@@ -99,6 +104,8 @@ class _Maker:
             made.setdefault(key, f"sandbox {key}")
         extra = schema.get("additionalProperties")
         wanted = max(schema.get("minProperties", 0), 1 if isinstance(extra, Mapping) and not properties else 0)
+        if wanted > _LONGEST:
+            raise NoInstanceError("the schema asks for a huge object")
         number = 0
         while len(made) < wanted:
             number += 1
@@ -113,7 +120,9 @@ class _Maker:
         items = schema.get("items")
         if items is False:
             return made
-        wanted = max(least, min(most, 0 if prefix else 2)) if depth < _DEEP else least
+        if least > _LONGEST:
+            raise NoInstanceError("the schema asks for a huge array")
+        wanted = max(least, min(most, 0 if prefix else 2)) if not self._is_deep(depth) else least
         while len(made) < wanted:
             try:
                 made.append(self.make(items, f"{name}{len(made) + 1}", depth + 1))
@@ -148,6 +157,8 @@ class _Maker:
     def _string(self, schema: Schema, name: str) -> str:
         least = int(schema.get("minLength", 0))
         most = int(schema.get("maxLength", 1 << 30))
+        if least > _LONGEST:
+            raise NoInstanceError("the schema asks for a huge string")
         if pattern := schema.get("pattern"):
             guess = _matching(pattern, least, most)
             if guess is not None:
@@ -184,7 +195,7 @@ class _Maker:
         """The first branch that has an instance; once deep, the shortest way out (null, then scalars) goes first."""
         outer = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
         order = list(branches)
-        if depth >= _DEEP:
+        if self._is_deep(depth):
             order.sort(key=lambda branch: _weight(branch if isinstance(branch, Mapping) else {}))
         elif len(order) > 1:
             order.sort(key=lambda branch: isinstance(branch, Mapping) and branch.get("type") in ("null", "NULL"))
@@ -202,6 +213,10 @@ class _Maker:
         for part in schema["allOf"]:
             merged = _combined(merged, self._resolved(part))
         return merged
+
+    def _is_deep(self, depth: int) -> bool:
+        """Whether only the necessary is still made: far down, or after many values already."""
+        return depth >= _DEEP or self._made > _MANY_VALUES
 
     def _number(self, name: str) -> int:
         return zlib.crc32(f"{self._seed}/{name}".encode())

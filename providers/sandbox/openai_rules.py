@@ -91,7 +91,7 @@ def _messages(messages: Any) -> None:
 
 def _message(message: Any, path: str) -> None:
     role = message.get("role") if isinstance(message, dict) else None
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise refuse(f"Invalid value: '{role}'. Supported values are: {sorted(_ROLES)}.", param=f"{path}.role")
     content = message.get("content")
     if content is None and role != "assistant":
@@ -106,12 +106,14 @@ def _message(message: Any, path: str) -> None:
 
 def _part(part: Any, path: str) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
-    if kind is None:
+    if not isinstance(kind, str):
         raise refuse(
             f"Missing required parameter: '{path}.type'.", code="missing_required_parameter", param=f"{path}.type"
         )
     if kind not in _PARTS:
         raise refuse(f"Invalid value: '{kind}'. Supported values are: {sorted(_PARTS)}.", param=f"{path}.type")
+    if kind == "text" and not isinstance(part.get("text"), str):
+        raise refuse(f"Invalid type for '{path}.text': expected a string.", code="invalid_type", param=f"{path}.text")
     if kind == "image_url":
         _image(part.get("image_url"), path)
 
@@ -184,9 +186,10 @@ def _numbers(payload: Json) -> None:
             word, sign, limit = ("below_min", ">=", low) if value < low else ("above_max", "<=", high)
             text = f"Invalid '{key}': decimal {word} value. Expected a value {sign} {limit}, but got {value} instead."
             raise refuse(text, code=f"decimal_{word}_value", param=key)
-    for key, high in (("n", 128), ("max_tokens", 1 << 31), ("max_completion_tokens", 1 << 31)):
+    for key, high in (("n", 128), ("max_tokens", 1 << 31), ("max_completion_tokens", 1 << 31), ("seed", 1 << 63)):
         value = payload.get(key)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= high):
+        low = -high if key == "seed" else 1
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high):
             raise refuse(f"Invalid '{key}': {value!r}.", code="integer_out_of_range", param=key)
     if payload.get("top_logprobs") is not None and not payload.get("logprobs"):
         raise refuse("The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", param="top_logprobs")

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from providers.catalogue import Catalogue
 from router.accounting.record import RequestRecord
 from router.routing.health import Health
-from router.routing.plan import Attempt
+from router.routing.plan import Attempt, Candidate
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 _OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.25, 1)
@@ -29,7 +29,11 @@ class Metrics:
     def __init__(self, known: Collection[str], health: Health, catalogue: Catalogue) -> None:
         self.registry = CollectorRegistry()
         self._known = frozenset(known)
-        self._observers: dict[tuple[str, str, str], _Served] = {}
+        # The children of labels, which come from configuration, so that these stay small: looking one up is a lock,
+        # a tuple of texts and a dictionary.
+        self._served: dict[tuple[str, str], _Served] = {}
+        self._finished: dict[tuple[str, int], Counter] = {}
+        self._attempted: dict[tuple[str, str, str], Counter] = {}
         registry = self.registry
         self._requests = Counter(
             "router_requests",
@@ -101,7 +105,10 @@ class Metrics:
     def record(self, record: RequestRecord) -> None:
         """Count one closed record and each of its attempts, once."""
         model = record.model if record.model in self._known else _OTHER
-        self._requests.labels(model, str(record.status)).inc()
+        finished = self._finished.get((model, record.status))
+        if finished is None:
+            finished = self._finished[model, record.status] = self._requests.labels(model, str(record.status))
+        finished.inc()
         self._overhead.observe(record.overhead_s)
         attempts = record.attempts
         for position, attempt in enumerate(attempts):
@@ -109,23 +116,23 @@ class Metrics:
         candidate = record.served_by
         if candidate is None:
             return
-        served = self._served(candidate.provider, candidate.name, candidate.model)
+        key = (candidate.provider, self._label(candidate))
+        served = self._served.get(key)
+        if served is None:
+            served = self._served[key] = _Served(self, *key)
         served.observe(record)
 
     def _count_attempt(self, attempt: Attempt, *, last: bool) -> None:
-        name = attempt.candidate.name
-        model = attempt.candidate.model if name in self._known else _OTHER
-        self._attempts.labels(attempt.candidate.provider, model, attempt.outcome).inc()
+        key = (attempt.candidate.provider, self._label(attempt.candidate), attempt.outcome)
+        attempted = self._attempted.get(key)
+        if attempted is None:
+            attempted = self._attempted[key] = self._attempts.labels(*key)
+        attempted.inc()
         if not last:
             self._failovers.labels(attempt.outcome).inc()
 
-    def _served(self, provider: str, name: str, model: str) -> "_Served":
-        key = (provider, name, model)
-        found = self._observers.get(key)
-        if found is None:
-            label = model if name in self._known else _OTHER
-            found = self._observers[key] = _Served(self, provider, label)
-        return found
+    def _label(self, candidate: Candidate) -> str:
+        return candidate.model if candidate.name in self._known else _OTHER
 
 
 class _Served:
@@ -139,6 +146,7 @@ class _Served:
         self._duration = metrics._duration.labels(provider, model)
         self._first = metrics._first.labels(provider, model)
         self._rate = metrics._rate.labels(provider, model)
+        self._cost: dict[str, Counter] = {}
 
     def observe(self, record: RequestRecord) -> None:
         metrics = self._metrics
@@ -159,7 +167,10 @@ class _Served:
         if record.cost_usd is None:
             metrics._unpriced.labels(*self._labels).inc()
         else:
-            metrics._cost.labels(*self._labels, record.cost_source).inc(float(record.cost_usd))
+            cost = self._cost.get(record.cost_source)
+            if cost is None:
+                cost = self._cost[record.cost_source] = metrics._cost.labels(*self._labels, record.cost_source)
+            cost.inc(float(record.cost_usd))
 
 
 class _StateCollector(Collector):

@@ -16,6 +16,8 @@ _TOOL_NAME = re.compile(r"[^\s\x00-\x1f\x7f-\U0010ffff]{1,256}")
 def check_fields(fields: Mapping[str, JsonValue]) -> None:
     """Raises InvalidRequestError (400) naming the first field that no upstream could take."""
     for name, value in fields.items():
+        if isinstance(value, dict | list):
+            _shallow(name[:64], value)
         check = _CHECKS.get(name)
         if check is not None:
             check(name, value)
@@ -75,9 +77,11 @@ def _boolean(name: str, value: JsonValue) -> None:
 
 def _stop(name: str, value: JsonValue) -> None:
     if isinstance(value, str):
-        return
+        value = [value]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _wrong(name, "a string or a list of strings", value)
+    if "" in value:
+        raise InvalidRequestError("'stop' must not hold an empty string", param="stop")
     if len(value) > _MAX_STOP:
         raise InvalidRequestError(f"'stop' takes at most {_MAX_STOP} sequences, got {len(value)}", param="stop")
 
@@ -87,7 +91,6 @@ def _tools(name: str, value: JsonValue) -> None:
         raise _wrong(name, "a list", value)
     if len(value) > _MAX_TOOLS:
         raise InvalidRequestError(f"more than {_MAX_TOOLS} tools", param=name)
-    _shallow(name, value)
     for position, tool in enumerate(value):
         where = f"{name}[{position}]"
         if not isinstance(tool, dict):
@@ -149,16 +152,15 @@ def _response_format(name: str, value: JsonValue) -> None:
                 param=f"{name}.json_schema.schema",
                 code="missing_required_parameter",
             )
-    _shallow(name, value)
 
 
 def _logit_bias(name: str, value: JsonValue) -> None:
     if not isinstance(value, dict) or len(value) > 1024:
         raise _wrong(name, "an object of at most 1024 entries", value)
     for token, bias in value.items():
-        numeric = isinstance(bias, int | float) and not isinstance(bias, bool)
-        if not token.lstrip("-").isdigit() or not numeric:
-            raise InvalidRequestError("'logit_bias' maps token ids to numbers", param=name)
+        numeric = isinstance(bias, int | float) and not isinstance(bias, bool) and -100 <= bias <= 100
+        if not token.isdecimal() or not numeric:
+            raise InvalidRequestError("'logit_bias' maps token ids to numbers between -100 and 100", param=name)
 
 
 def _metadata(name: str, value: JsonValue) -> None:

@@ -7,7 +7,7 @@ The messages are looked at, not decoded: roles, part types and lengths are enoug
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import orjson
@@ -28,6 +28,7 @@ _AUDIO_TOKENS = 1000
 _FILE_TOKENS = 2000
 _MESSAGE_TOKENS = 3
 _MAX_MESSAGES = 8192
+_MAX_FIELDS = 512
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _PART_TYPES = frozenset(
     {"text", "image_url", "input_audio", "file", "refusal", "input_text", "input_image", "video_url", "output_text"}
@@ -39,9 +40,11 @@ _FORBIDDEN = frozenset(
         "api_key",
         "api_version",
         "base_url",
+        "caching",
         "custom_llm_provider",
         "extra_headers",
         "mock_response",
+        "timeout",
     }
 )
 
@@ -63,6 +66,19 @@ class _Message(Struct):
     images: Raw = Raw(b"null")
     refusal: Raw = Raw(b"null")
     audio: Raw = Raw(b"null")
+    reasoning: Raw = Raw(b"null")
+    reasoning_content: Raw = Raw(b"null")
+    reasoning_details: Raw = Raw(b"null")
+
+    def says_nothing(self) -> bool:
+        """Whether there is neither content nor anything that may stand in its place."""
+        return all(
+            bytes(value) in (b"null", b"[]")
+            for value in (
+                self.tool_calls, self.function_call, self.refusal, self.audio, self.images, self.reasoning,
+                self.reasoning_content, self.reasoning_details,
+            )
+        )  # fmt: skip
 
 
 class _Part(Struct):
@@ -108,30 +124,43 @@ def decode_object(body: bytes) -> dict[str, Raw]:
         body = body[3:]
     require_utf8(body)
     try:
-        return _top_level.decode(body)
+        fields = _top_level.decode(body)
     except msgspec.ValidationError as exc:
         raise InvalidRequestError("the request body must be a JSON object", code="invalid_json") from exc
     except (msgspec.DecodeError, RecursionError) as exc:
         reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
         raise InvalidRequestError(f"could not parse the JSON body: {reason}", code="invalid_json") from exc
+    if len(fields) > _MAX_FIELDS:
+        raise InvalidRequestError(f"more than {_MAX_FIELDS} fields")
+    refuse_forbidden(fields)
+    return fields
+
+
+def refuse_forbidden(names: Iterable[str]) -> None:
+    """Raises 400 for a field that would decide where requests go, or with whose key."""
+    for name in names:
+        if name in _FORBIDDEN:
+            raise InvalidRequestError(
+                f"'{name}' is not accepted: upstreams and how they are asked are the operator's",
+                param=name,
+                code="unsupported_parameter",
+            )
 
 
 def _decode_fields(raw: Mapping[str, Raw]) -> dict[str, JsonValue]:
     """Every field but the messages, decoded; explicit nulls mean absent."""
     fields: dict[str, JsonValue] = {}
     for name, value in raw.items():
-        if name in _FORBIDDEN:
-            raise InvalidRequestError(
-                f"'{name}' is not accepted: upstreams and their keys are the operator's",
-                param=name,
-                code="unsupported_parameter",
-            )
         try:
             decoded = orjson.loads(memoryview(value))
         except orjson.JSONDecodeError as exc:
             raise InvalidRequestError(f"could not parse '{name[:64]}': {exc.msg}", param=name[:64]) from exc
         if decoded is not None:
             fields[name] = decoded
+    for name in ("max_tokens", "max_completion_tokens"):
+        limit = fields.get(name)
+        if isinstance(limit, float) and limit.is_integer():  # 100.0, which upstreams refuse
+            fields[name] = int(limit)
     return fields
 
 
@@ -198,7 +227,7 @@ class _Shape:
                 param=f"{where}.content",
                 code="invalid_type",
             )
-        elif role != "assistant":
+        elif role != "assistant" or message.says_nothing():
             raise InvalidRequestError(
                 f"'{where}.content' is required", param=f"{where}.content", code="missing_required_parameter"
             )
@@ -219,8 +248,13 @@ class _Shape:
             raise _invalid_shape(exc, f"{where}.content") from exc
         for position, part in enumerate(parts):
             match part.type:
-                case "text" | "input_text" | "output_text" | "refusal":
-                    self.text_bytes += max(0, len(part.text) - 2)
+                case "text" | "input_text" | "output_text":
+                    if bytes(memoryview(part.text)[:1]) != b'"':
+                        field = f"{where}.content[{position}].text"
+                        raise InvalidRequestError(f"'{field}' must be a string", param=field, code="invalid_type")
+                    self.text_bytes += len(part.text) - 2
+                case "refusal":
+                    pass
                 case "image_url" | "input_image":
                     self.images += 1
                 case "input_audio":

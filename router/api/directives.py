@@ -12,6 +12,7 @@ from router.routing.plan import Directives, StreamMode
 
 _PREFIX = b"x-router-"
 _MAX_NAMES = 50
+_MAX_DIGITS = 40
 _MAX_NAME_LENGTH = 256
 _SORTS: tuple[str, ...] = ("cost", "latency", "quality")
 _SUFFIXES: Mapping[str, str] = {":nitro": "latency", ":floor": "cost"}  # OpenRouter's
@@ -98,7 +99,7 @@ def _positive(value: object, where: str) -> float:
 
 
 def _dollars(value: object, where: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > _MAX_DIGITS:
         raise _invalid(where, "a price in USD", value)
     try:
         amount = Decimal(str(value))

@@ -7,6 +7,7 @@ from providers.catalogue import ImagePrice, ModelInfo, Price
 from providers.types import ImageSize, Usage
 from router.routing.plan import Features
 
+_ZERO = Decimal(0)
 _MILLION = Decimal(1_000_000)
 _IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x output tokens per picture, by tier
 _DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size; of the tier 1K
@@ -19,9 +20,12 @@ def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day
         return None
     if features.kind == "image":
         return _pictures(price, features.n, features.size, features.quality, features.prompt_tokens)
-    usage = Usage(prompt_tokens=features.prompt_tokens, completion_tokens=round(output_tokens * features.n))
-    cost = usage_cost(price, usage)
-    if cost is not None and features.image_out:
+    prompt_tokens, completion_tokens = features.prompt_tokens, round(output_tokens * features.n)
+    input_price, output_price, _ = _rates(price, prompt_tokens)
+    if input_price is None or (output_price is None and completion_tokens):
+        return None
+    cost = (prompt_tokens * input_price + completion_tokens * (output_price or _ZERO)) / _MILLION
+    if features.image_out:
         picture = _one_picture(price, features.size, features.quality)
         return None if picture is None else cost + picture
     return cost
@@ -57,11 +61,7 @@ def usage_cost(price: Price, usage: Usage) -> Decimal | None:
 
     None when a price that is needed is unknown. Counts that contradict each other never make it negative.
     """
-    input_price, output_price, cached_price = price.input, price.output, price.cached_input
-    tier = price.long_context
-    if tier is not None and usage.prompt_tokens > tier.above_tokens:
-        input_price, output_price, cached_price = tier.input, tier.output, tier.cached_input
-        cached_price = price.cached_input if cached_price is None else cached_price
+    input_price, output_price, cached_price = _rates(price, usage.prompt_tokens)
     if input_price is None or (output_price is None and usage.completion_tokens > usage.image_completion_tokens):
         return None
     cached = min(usage.cached_tokens, usage.prompt_tokens)
@@ -82,17 +82,25 @@ def usage_cost(price: Price, usage: Usage) -> Decimal | None:
             return None
         cost += usage.image_completion_tokens * price.image_output
         text_out = max(0, text_out - usage.image_completion_tokens)
-    cost += text_out * (output_price or Decimal(0))
+    cost += text_out * (output_price or _ZERO)
     if usage.searches and price.search_per_1k is not None:
         cost += usage.searches * price.search_per_1k * 1000  # per thousand searches, on the per-million scale
     return cost / _MILLION
+
+
+def _rates(price: Price, prompt_tokens: int) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    """Input, output and cached input price of the row's tier that a prompt of this length falls in."""
+    tier = price.long_context
+    if tier is None or prompt_tokens <= tier.above_tokens:
+        return price.input, price.output, price.cached_input
+    return tier.input, tier.output, price.cached_input if tier.cached_input is None else tier.cached_input
 
 
 def _pictures(price: Price, n: int, size: ImageSize | None, quality: str, prompt_tokens: int) -> Decimal | None:
     one = _one_picture(price, size, quality)
     if one is None:
         return None
-    return n * (one + prompt_tokens * (price.input or Decimal(0)) / _MILLION)
+    return n * (one + prompt_tokens * (price.input or _ZERO) / _MILLION)
 
 
 def _one_picture(price: Price, size: ImageSize | None, quality: str) -> Decimal | None:

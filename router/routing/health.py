@@ -77,8 +77,20 @@ class TargetState:
             return "closed"
         return "open" if now < self.open_until else "half_open"
 
+    def may_pass(self, now: float) -> bool:
+        """Whether a request may pass the breaker now: closed, or half-open with no probe out."""
+        return not self.tripped or (now >= self.open_until and not self.probing(now))
+
     def probing(self, now: float) -> bool:
         return now - self.probe_started < _PROBE_TIMEOUT_S
+
+
+def capped(output_tokens: float, features: Features, info: ModelInfo) -> float:
+    """`output_tokens`, but no more than the caller asked for and the model can give."""
+    limit = info.max_output_tokens
+    if features.max_tokens and features.max_tokens < limit:
+        limit = features.max_tokens
+    return output_tokens if output_tokens < limit else float(limit)
 
 
 class Health:
@@ -125,8 +137,7 @@ class Health:
     def breaker(self, provider: str, model: str, info: ModelInfo, now: float) -> tuple[BreakerState, bool]:
         """The breaker's state, and whether a request may pass it now (closed, or half-open with no probe out)."""
         state = self.target(provider, model, info)
-        position = state.breaker(now)
-        return position, position == "closed" or (position == "half_open" and not state.probing(now))
+        return state.breaker(now), state.may_pass(now)
 
     def predict(self, provider: str, model: str, info: ModelInfo, features: Features, now: float) -> Prediction:
         state = self.target(provider, model, info)
@@ -134,11 +145,13 @@ class Health:
 
     def expected_output(self, features: Features, info: ModelInfo, now: float) -> float:
         """How many tokens one answer of this route is expected to have, never above what was asked for."""
-        weight, mean, at = self._output.get(features.model, (0.0, 0.0, now))
+        return capped(self.usual_output(features.model, now), features, info)
+
+    def usual_output(self, route: str, now: float) -> float:
+        """How many tokens one answer of this route has, if nothing limits it."""
+        weight, mean, at = self._output.get(route, (0.0, 0.0, now))
         weight *= math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S)
-        expected = (weight * mean + _OUTPUT_PRIOR_WEIGHT * _OUTPUT_PRIOR_TOKENS) / (weight + _OUTPUT_PRIOR_WEIGHT)
-        limit = min(features.max_tokens or info.max_output_tokens, info.max_output_tokens)
-        return min(expected, float(limit))
+        return (weight * mean + _OUTPUT_PRIOR_WEIGHT * _OUTPUT_PRIOR_TOKENS) / (weight + _OUTPUT_PRIOR_WEIGHT)
 
     # --- what the loop writes
 

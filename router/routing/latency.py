@@ -46,7 +46,9 @@ class DecayedLogNormal:
 
     def moments(self, now: float) -> tuple[float, float]:
         """Mean and standard deviation of ln(x), samples and prior together."""
-        weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S) if self._weight else 0.0
+        if not self._weight:
+            return self._prior, _PRIOR_SIGMA
+        weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S)
         total = weight + _PRIOR_WEIGHT
         mean = (weight * self._mean + _PRIOR_WEIGHT * self._prior) / total
         spread = weight * self._var + _PRIOR_WEIGHT * _PRIOR_SIGMA * _PRIOR_SIGMA

@@ -5,9 +5,11 @@ arguments, and choices among equals use `features.affinity`.
 """
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import takewhile
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +17,7 @@ from msgspec.structs import replace
 from providers.catalogue import ModelInfo, lookup
 from router.errors import RouterError, UnknownModelError
 from router.routing import cost
-from router.routing.health import Health
+from router.routing.health import Health, capped
 from router.routing.plan import Candidate, Directives, Excluded, Features, Kind, Plan, Prediction, Sort
 from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
@@ -25,7 +27,7 @@ _MIN_STREAM_TIMEOUT_S = 10.0
 _STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted p95 is a stall
 _NEAR_BEST = 1.05  # costs within 5 % of the least count as equal: weights decide there
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
-_MAX_DIRECT_NAME = 200
+_PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name that may stand in an upstream's path
 
 
 class NoCandidateError(RouterError):
@@ -85,13 +87,16 @@ class Planner:
         groups, warnings = self._groups(features, directives)
         usable: list[Candidate] = []
         excluded: list[Excluded] = []
+        seen: set[tuple[str, str]] = set()
+        output_tokens = self._health.usual_output(features.model, now)
         for group in groups:
             candidates: list[Candidate] = []
             for target in group.targets:
-                entry = self._consider(target, group, features, directives, now, day)
+                entry = self._consider(target, group, features, directives, output_tokens, now, day)
                 if isinstance(entry, Excluded):
                     excluded.append(entry)
-                elif not any(entry.name == other.name for other in (*usable, *candidates)):
+                elif (target.provider, target.model) not in seen:
+                    seen.add((target.provider, target.model))
                     candidates.append(entry)
             usable += _ordered(candidates, directives.sort or group.sort, group.slo, features)
         usable = _caller_order(usable, directives.order)
@@ -101,7 +106,8 @@ class Planner:
             warnings = (*warnings, "health=last resort")
         if not healthy:
             raise self._refusal(features, directives, excluded)
-        excluded += [_held_back(candidate) for candidate in usable if candidate not in healthy]
+        if len(healthy) < len(usable):
+            excluded += [_held_back(candidate) for candidate in usable if candidate not in healthy]
         routing = self._settings.routing
         chosen = healthy[: routing.attempts if directives.allow_fallbacks else 1]
         return Plan(
@@ -172,9 +178,11 @@ class Planner:
         group: Group,
         features: Features,
         directives: Directives,
+        output_tokens: float,
         now: float,
         day: date,
     ) -> Candidate | Excluded:
+        """`output_tokens` is how long an answer of this route usually is."""
         provider = self._settings.providers[target.provider]
         info = lookup(self._settings.catalogue, target.provider, target.model)
         if not provider.enabled:
@@ -186,8 +194,9 @@ class Planner:
         reason = _incapable(info, features) or _disallowed(target, directives)
         if reason:
             return Excluded(provider=target.provider, model=target.model, reason=reason)
-        tokens = self._health.expected_output(features, info, now)
-        prediction = self._health.predict(target.provider, target.model, info, features, now)
+        tokens = capped(output_tokens, features, info)
+        state = self._health.target(target.provider, target.model, info)
+        prediction = state.latency.predict(features, tokens, now)
         expected = cost.expected_cost(info, features, tokens, day)
         reason = _over_limit(expected, prediction, features, directives)
         blocked_s, why = self._health.blocked_s(target.provider, target.model, info, now)
@@ -202,7 +211,7 @@ class Planner:
                 expected_cost_usd=expected,
                 prediction=prediction,
             )
-        state, may_pass = self._health.breaker(target.provider, target.model, info, now)
+        breaker, may_pass = state.breaker(now), state.may_pass(now)
         return Candidate(
             provider=target.provider,
             model=target.model,
@@ -212,7 +221,7 @@ class Planner:
             prediction=prediction,
             expected_cost_usd=expected,
             weight=target.weight,
-            reason=why or (f"circuit breaker {state.replace('_', '-')}" if state != "closed" else ""),
+            reason=why or (f"circuit breaker {breaker.replace('_', '-')}" if breaker != "closed" else ""),
             last_resort=bool(why) or not may_pass,
             blocked=bool(why),
         )
@@ -257,12 +266,7 @@ def _alias_of(name: str, settings: Settings) -> str | None:
 
 
 def _plausible(model: str) -> bool:
-    return (
-        0 < len(model) <= _MAX_DIRECT_NAME
-        and ".." not in model
-        and model.isascii()
-        and not any(char in "?#% \\" or ord(char) < 33 for char in model)
-    )
+    return _PLAUSIBLE.fullmatch(model) is not None and ".." not in model
 
 
 def _shown(name: str) -> str:
@@ -314,6 +318,8 @@ def _incapable_of_image(info: ModelInfo, features: Features) -> str:
 
 
 def _disallowed(target: TargetSettings, directives: Directives) -> str:
+    if not directives.only and not directives.ignore:
+        return ""
     names = (target.provider, target.name, target.model)
     if directives.only and not any(name in directives.only for name in names):
         return "not among the caller's `only`"
@@ -380,12 +386,15 @@ def _ordered(candidates: list[Candidate], sort: Sort, slo: Slo, features: Featur
 
 def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features) -> list[Candidate]:
     """Those predicted to keep the SLO by cost, then the others by latency; an unknown price comes last."""
-    keeping = sorted((c for c in candidates if _keeps(c.prediction, slo, features)), key=_money)
-    late = (c for c in candidates if not _keeps(c.prediction, slo, features))
-    missing = sorted(late, key=lambda c: _wait_ms(c.prediction, features))
+    keeping: list[Candidate] = []
+    missing: list[Candidate] = []
+    for candidate in candidates:
+        (keeping if _keeps(candidate.prediction, slo, features) else missing).append(candidate)
+    keeping.sort(key=_money)
+    missing.sort(key=lambda c: _wait_ms(c.prediction, features))
     if keeping and keeping[0].expected_cost_usd is not None:
-        best = float(keeping[0].expected_cost_usd)
-        near = [c for c in keeping if _money(c) <= best * _NEAR_BEST]
+        most = _money(keeping[0]) * _NEAR_BEST
+        near = list(takewhile(lambda c: _money(c) <= most, keeping))
         if any(c.weight != 1.0 for c in near):
             keeping = [*_weighted(near, [c.weight for c in near], features.affinity), *keeping[len(near) :]]
     return keeping + missing

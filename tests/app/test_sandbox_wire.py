@@ -545,3 +545,12 @@ async def test_importing_the_app_does_not_import_pillow() -> None:
     code = "import sys, providers.sandbox.server; sys.exit('PIL' in sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("body", [{"model": "m", "input": {"prompt": "x", "num_images": [1]}}])
+async def test_a_malformed_body_is_the_callers_fault(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    submitted = (await client.post("/eachlabs/v1/prediction", json=body)).json()
+    await asyncio.sleep(0.05)
+    poll = await client.get(f"/eachlabs/v1/prediction/{submitted['predictionID']}")
+    assert poll.status_code == 400
+    assert "malformed" in poll.json()["error"]

@@ -84,6 +84,19 @@ def command(client: str) -> list[str]:
     return [str(node), str(SCRIPTS / "node_cases.mjs"), str(prepare.NODE / "node_modules" / f"openai-{version}")]
 
 
+def _output(command: list[str]) -> tuple[str, str]:
+    """What a process printed until it ended, or until its time was up."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": "/usr/bin:/bin"}
+    )
+    try:
+        return process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        stdout, stderr = process.communicate()
+        return stdout, f"{stderr}\nended after 60 s"
+
+
 @pytest.fixture(scope="module")
 def runs() -> Iterator[Callable[[str], Run]]:
     """Each client's run by its name: started when first asked for, its router up until the module ends."""
@@ -94,11 +107,9 @@ def runs() -> Iterator[Callable[[str], Run]]:
         line = command(client)
         router = Turnout(configuration(), keys={"clients": KEY}, sandbox=SandboxConfig(faults=troubles()))
         routers.append(router.__enter__())
-        done = subprocess.run(
-            [*line, router.base_url, KEY], capture_output=True, text=True, timeout=90, env={"PATH": "/usr/bin:/bin"}
-        )
-        reports = [json.loads(row) for row in done.stdout.splitlines()]
-        return Run(router, {report["claim"]: report["error"] for report in reports}, done.stderr)
+        stdout, stderr = _output([*line, router.base_url, KEY])
+        reports = [json.loads(row) for row in stdout.splitlines()]
+        return Run(router, {report["claim"]: report["error"] for report in reports}, stderr)
 
     yield run
     for router in routers:

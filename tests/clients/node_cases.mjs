@@ -353,7 +353,7 @@ const cases = {
     }
   },
 
-  "upstreams that are all rate limited raise RateLimitedError with the wait": async () => {
+  "upstreams that are all rate limited raise RateLimitError with the wait": async () => {
     for (const stream of [false, true]) {
       const error = await raised(OpenAI.RateLimitError, () =>
         completions.create({ model: "limited", messages: user("hello"), stream }),
@@ -376,7 +376,7 @@ const cases = {
     assert.ok(waited >= 1900 && waited < 6000, `retry-after was not kept: ${waited} ms`);
   },
 
-  "an exhausted quota raises RateLimitedError and is not asked again": async () => {
+  "an exhausted quota raises RateLimitError and is not asked again": async () => {
     const error = await raised(OpenAI.RateLimitError, () =>
       standard.chat.completions.create({ model: "out-of-quota", messages: user("hello") }),
     );

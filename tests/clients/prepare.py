@@ -83,6 +83,8 @@ def _node() -> None:
     missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
     stamp = _digest(*wanted, " ".join(missing))
     if _stamped(NODE, stamp):
+        if missing:
+            _say_skipped((NODE / SKIPPED).read_text())
         return
     shutil.rmtree(NODE, ignore_errors=True)
     NODE.mkdir()
@@ -99,7 +101,11 @@ def _node() -> None:
             (NODE / _STAMP).write_text(stamp)
     if reason:
         (NODE / SKIPPED).write_text(reason)
-        print(f"the Node clients are skipped: {reason}", file=sys.stderr)
+        _say_skipped(reason)
+
+
+def _say_skipped(reason: str) -> None:
+    print(f"the Node clients are skipped: {reason}", file=sys.stderr)
 
 
 def _digest(*parts: Path | str) -> str:

@@ -339,7 +339,7 @@ def unknown_model() -> None:
     )
 
 
-@case("upstreams that are all rate limited raise RateLimitedError with the wait")
+@case("upstreams that are all rate limited raise RateLimitError with the wait")
 def rate_limited() -> None:
     for streamed in (False, True):
         error = raised(
@@ -361,7 +361,7 @@ def waits() -> None:
     assert 1.9 <= time.monotonic() - began < 6, "retry-after was not kept"
 
 
-@case("an exhausted quota raises RateLimitedError and is not asked again")
+@case("an exhausted quota raises RateLimitError and is not asked again")
 def no_quota() -> None:
     error = raised(
         openai.RateLimitError,

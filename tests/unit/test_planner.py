@@ -300,7 +300,7 @@ CAPABILITIES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("files in", {"inputs": frozenset({"text"})}, {"files": 1}, "takes no file input"),
     ("pictures out", {}, {"image_out": True}, "makes no pictures"),
     ("audio out", {}, {"audio_out": True}, "makes no audio"),
-    ("image model for chat", {"kind": "image", "outputs": frozenset({"image"})}, {}, "answers with pictures only"),
+    ("image model for chat", {"kind": "image", "outputs": frozenset({"image"})}, {}, "does not chat"),
     (
         "image model that also writes",
         {"kind": "image", "outputs": frozenset({"text", "image"})},

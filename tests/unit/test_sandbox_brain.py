@@ -66,9 +66,21 @@ def test_an_instance_of_the_openapi_subset_knows_upper_case_types_and_nullable()
     assert isinstance(made["s"], str)
 
 
+def test_a_wide_recursive_schema_stays_small() -> None:
+    node = {"type": "array", "items": {"$ref": "#"}}
+    schema = {"type": "object", "properties": {f"p{number}": node for number in range(20)}}
+    made = instance_of(schema)
+    jsonschema.validate(made, schema)
+    assert len(orjson.dumps(made)) < 50_000
+
+
 def test_endless_recursion_is_refused_not_followed() -> None:
     with pytest.raises(NoInstanceError):
         instance_of({"type": "object", "properties": {"self": {"$ref": "#"}}, "required": ["self"]})
+    twins = {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}]}
+    wrapped = {"type": "object", "properties": {"x": twins}, "required": ["x"]}
+    with pytest.raises(NoInstanceError):
+        instance_of({**wrapped, "$defs": {"a": wrapped, "b": wrapped}})
     with pytest.raises(NoInstanceError):
         instance_of({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}})
 
