@@ -38,6 +38,24 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False):
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    @classmethod
+    def total(cls, usages: "Sequence[Usage]") -> "Usage":
+        """The counts of several answers together; estimated when any part is, a cost only when all report one."""
+        costs = [usage.reported_cost_usd for usage in usages if usage.reported_cost_usd is not None]
+        return cls(
+            prompt_tokens=sum(usage.prompt_tokens for usage in usages),
+            completion_tokens=sum(usage.completion_tokens for usage in usages),
+            cached_tokens=sum(usage.cached_tokens for usage in usages),
+            reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+            audio_prompt_tokens=sum(usage.audio_prompt_tokens for usage in usages),
+            image_prompt_tokens=sum(usage.image_prompt_tokens for usage in usages),
+            audio_completion_tokens=sum(usage.audio_completion_tokens for usage in usages),
+            image_completion_tokens=sum(usage.image_completion_tokens for usage in usages),
+            searches=sum(usage.searches for usage in usages),
+            reported_cost_usd=sum(costs, Decimal(0)) if costs and len(costs) == len(usages) else None,
+            estimated=any(usage.estimated for usage in usages),
+        )
+
     def to_openai(self, cost_usd: Decimal | None = None) -> JsonObject:
         """The `usage` object of a chat answer; `cost` (USD, float) only when it is known."""
         usage: JsonObject = {

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -34,9 +36,7 @@ def serve(
 
     `sandbox` None: simulated upstreams when no provider key is set, real ones otherwise; never a mixture.
     """
-    logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    _log_to_stderr(log_level)
     try:
         settings = load_settings(config, os.environ)
     except SettingsError as exc:
@@ -55,6 +55,29 @@ def serve(
     except SettingsError as exc:
         print(exc.message, file=sys.stderr)
         return 2
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    # no line names them, and there is one line for every request
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+class LineFormatter(logging.Formatter):
+    """Formats the clock once a second instead of once a line."""
+
+    def __init__(self, fmt: str) -> None:
+        super().__init__(fmt)
+        self._second = 0
+        self._text = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  logging's name
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._text},{int(record.msecs):03d}"
 
 
 def _refusal(settings: Settings, sandbox: bool | None) -> str:
@@ -102,6 +125,7 @@ async def _run(settings: Settings, *, simulated: bool) -> int:
             stack.push_async_callback(upstreams.aclose)
         app = create_app(settings)
         server = DrainingServer(uvicorn_config(app, settings), app.state.gateway)
+        _spare_the_collector()
         await server.serve([listener])
         return 0 if server.started else 1
 
@@ -110,6 +134,16 @@ def _listen(host: str, port: int) -> socket.socket:
     """A socket bound here, so that a port in use is told in our words. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+def _spare_the_collector() -> None:
+    """What exists by now lives as long as the process: the garbage collector need not walk over it again.
+
+    Nor after every 700 new objects, which is a dozen requests: nearly all memory here is freed by counting references.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 20)
 
 
 def uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:

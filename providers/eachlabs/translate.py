@@ -27,7 +27,7 @@ from providers.errors import (
     UpstreamTimeoutError,
 )
 from providers.jobs import Done, Pending
-from providers.pictures import sniff_mime
+from providers.pictures import nearest_ratio, sniff_mime
 from providers.redact import redacted
 from providers.retry_after import parse_retry_after
 from providers.types import GeneratedImage, ImageRequest, ImageSize, JsonObject, JsonValue
@@ -76,7 +76,7 @@ def size_fields(size: ImageSize | None, can: ImageCapabilities | None) -> JsonOb
     if not can.ratios:
         divisor = math.gcd(size.width, size.height)
         return {"aspect_ratio": f"{size.width // divisor}:{size.height // divisor}"}
-    return {"aspect_ratio": min(can.ratios, key=lambda name: _distance(name, size.ratio))}
+    return {"aspect_ratio": nearest_ratio(size.ratio, can.ratios)[0]}
 
 
 def warnings_of(request: ImageRequest) -> tuple[str, ...]:
@@ -164,14 +164,6 @@ def _refuse(request: ImageRequest) -> None:
         raise UnsupportedFieldError("this backend takes one reference picture", param="image")
     if request.strict and warnings_of(request):
         raise UnsupportedFieldError("this backend has no quality setting", param="quality")
-
-
-def _distance(name: str, ratio: float) -> float:
-    width, _, height = name.partition(":")
-    try:
-        return abs(math.log(float(width) / float(height) / ratio))
-    except (ValueError, ZeroDivisionError):
-        return math.inf
 
 
 def _first_url(output: JsonValue, depth: int = 0) -> str | None:

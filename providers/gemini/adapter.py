@@ -11,7 +11,7 @@ from providers.errors import BadRequestError, ProviderError, UnsupportedFieldErr
 from providers.event_stream import EventStream
 from providers.gemini import fields
 from providers.gemini.failures import error_from
-from providers.gemini.fanout import all_or_none, summed
+from providers.gemini.fanout import all_or_none
 from providers.gemini.images import from_image_content, to_image_content
 from providers.gemini.interleaved import Interleaved
 from providers.gemini.request import to_generate_content
@@ -19,7 +19,7 @@ from providers.gemini.response import from_generate_content
 from providers.gemini.stream import ChunkTranslator
 from providers.gemini.translated import Translated
 from providers.streams import ChatStream
-from providers.types import ChatRequest, ChatResponse, ImageRequest, ImageResponse, JsonObject
+from providers.types import ChatRequest, ChatResponse, ImageRequest, ImageResponse, JsonObject, Usage
 from providers.upstream import ByteStream, Upstream
 
 _MAX_CHOICES = 8
@@ -149,7 +149,7 @@ def _merged(answers: list[ChatResponse]) -> ChatResponse:
     return msgspec.structs.replace(
         answers[0],
         choices=[{**answer.choices[0], "index": index} for index, answer in enumerate(answers)],
-        usage=summed([answer.usage for answer in answers]),
+        usage=Usage.total([answer.usage for answer in answers]),
     )
 
 

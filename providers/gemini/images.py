@@ -6,7 +6,6 @@ no pixels. Source: https://ai.google.dev/gemini-api/docs/image-generation (read 
 
 import base64
 import binascii
-import math
 
 from providers.catalogue import ImageCapabilities, ModelInfo
 from providers.errors import BadResponseError, ContentBlockedError, ProviderError, UnsupportedFieldError
@@ -18,7 +17,7 @@ from providers.gemini.request import refuse_losses
 from providers.gemini.response import blocked_by, parsed
 from providers.gemini.translated import Translated
 from providers.gemini.usage import usage_from_metadata
-from providers.pictures import sniff_mime
+from providers.pictures import nearest_ratio, sniff_mime
 from providers.types import GeneratedImage, ImageRequest, ImageResponse, ImageSize, JsonObject, JsonValue
 
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
@@ -105,17 +104,6 @@ def _image_config(request: ImageRequest, able: ImageCapabilities, warnings: list
     if tier:
         config["imageSize"] = tier
     return config
-
-
-def nearest_ratio(ratio: float, offered: tuple[str, ...]) -> tuple[str, float]:
-    """The offered `W:H` closest to width/height, and the loss as a fraction (0.016 is 1.6 %)."""
-
-    def distance(name: str) -> float:
-        width, _, height = name.partition(":")
-        return abs(math.log(int(width) / int(height) / ratio))
-
-    best = min(offered, key=distance)
-    return best, math.exp(distance(best)) - 1
 
 
 def _tier(size: ImageSize | None, quality: str | None, able: ImageCapabilities, warnings: list[str]) -> str | None:

@@ -7,7 +7,6 @@ import msgspec
 
 from providers.errors import ProviderError
 from providers.event_stream import EventStream
-from providers.gemini.fanout import summed
 from providers.streams import Batch
 from providers.types import ChatChunk, Usage
 
@@ -63,4 +62,4 @@ class Interleaved:
         if chunk.usage is None:
             return chunk
         self._usages[chunk.index] = chunk.usage
-        return msgspec.structs.replace(chunk, usage=summed(list(self._usages.values())))
+        return msgspec.structs.replace(chunk, usage=Usage.total(list(self._usages.values())))

@@ -1,10 +1,14 @@
 """Reading a request body: limited before it is parsed, in size and in time."""
 
 import asyncio
+import re
 
 from starlette.types import Receive, Scope
 
 from router.errors import BodyTooLargeError, InvalidRequestError, RouterError, UnsupportedMediaTypeError
+
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 class SlowBodyError(RouterError):
@@ -31,7 +35,7 @@ def header(scope: Scope, name: bytes) -> str | None:
 async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float) -> bytes:
     """The whole body. Raises 413 before reading one that announces too much, and at the limit for one that does not."""
     announced = header(scope, b"content-length")
-    if announced is not None and announced.isdigit() and int(announced) > limit_bytes:
+    if announced is not None and _DIGITS.fullmatch(announced) and int(announced) > limit_bytes:
         raise BodyTooLargeError(f"the request body exceeds {limit_bytes} bytes")
     if header(scope, b"content-encoding") not in (None, "identity"):
         raise UnsupportedMediaTypeError("compressed request bodies are not accepted")

@@ -17,7 +17,7 @@ def check_fields(fields: Mapping[str, JsonValue]) -> None:
     """Raises InvalidRequestError (400) naming the first field that no upstream could take."""
     for name, value in fields.items():
         if isinstance(value, dict | list):
-            _shallow(name[:64], value)
+            require_shallow(name[:64], value)
         check = _CHECKS.get(name)
         if check is not None:
             check(name, value)
@@ -181,7 +181,7 @@ def _text_list(name: str, value: JsonValue) -> None:
         raise _wrong(name, "a list of strings", value)
 
 
-def _shallow(name: str, value: JsonValue) -> None:
+def require_shallow(name: str, value: JsonValue) -> None:
     """Refuse nesting that would exhaust somebody's stack; walks without recursion."""
     level: list[JsonValue] = [value]
     for _ in range(_MAX_DEPTH):

@@ -1,12 +1,13 @@
 """An image request as clients send it (JSON or multipart) -> `ImageRequest`, features, directives, delivery."""
 
 import base64
-import binascii
+import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Literal
 
 import orjson
 from msgspec import Struct
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
@@ -14,7 +15,8 @@ from starlette.types import Receive, Scope
 from providers.pictures import sniff_mime
 from providers.types import ImageInput, ImageRequest, ImageSize, JsonValue
 from router.api.body import header, read_body, require_json
-from router.api.chat_request import affinity, decode_object
+from router.api.chat_fields import require_shallow
+from router.api.chat_request import affinity, decode_object, refuse_forbidden
 from router.api.directives import take_directives
 from router.errors import InvalidRequestError, UnsupportedMediaTypeError
 from router.pictures.sizes import parse_size
@@ -32,6 +34,7 @@ _DATA_URL_LIMIT = 70 * 1024 * 1024
 _QUALITIES = frozenset({"auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"})
 _FORMATS = frozenset({"png", "jpeg", "webp"})
 _BACKGROUNDS = frozenset({"auto", "transparent", "opaque"})
+_DIGITS = re.compile(r"-?[0-9]{1,11}")
 _KNOWN = frozenset(
     {
         "background", "input_fidelity", "moderation", "n", "negative_prompt", "output_compression",
@@ -83,6 +86,7 @@ def decode_json(body: bytes) -> dict[str, object]:
 
 def build_image_request(fields: dict[str, object], scope: Scope, key: ClientKey, *, edit: bool) -> ParsedImage:
     """Validate the fields. Raises 400 naming the one at fault."""
+    refuse_forbidden(fields)
     images = tuple(_pictures(fields)) if edit else ()
     if edit and not images:
         raise InvalidRequestError("'image' is required", param="image", code="missing_required_parameter")
@@ -147,13 +151,12 @@ async def _multipart_fields(scope: Scope, body: bytes) -> dict[str, object]:
 
     parser = MultiPartParser(Headers(scope=scope), parts(), max_files=64, max_fields=200, max_part_size=_DATA_URL_LIMIT)
     try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as exc:
+        return await _form_fields(await parser.parse())
+    except (MultiPartException, KeyError, FormParserError) as exc:
         raise InvalidRequestError("could not parse the multipart body", code="invalid_multipart") from exc
-    try:
-        return await _form_fields(form)
     finally:
-        await form.close()
+        for file in parser._files_to_close_on_error:  # closing the form misses those of a form that broke off
+            file.close()
 
 
 async def _form_fields(form: FormData) -> dict[str, object]:
@@ -167,12 +170,21 @@ async def _form_fields(form: FormData) -> dict[str, object]:
             images.append(content)
         elif base == "mask":
             fields["mask"] = content
-        elif base not in ("router",):
-            fields[name] = content
+        elif name == "router":
+            fields[name] = _form_object(content, name)
         else:
-            fields[name] = orjson.loads(str(value))
+            fields[name] = content
     fields["images"] = images
     return fields
+
+
+def _form_object(value: object, name: str) -> JsonValue:
+    """A form field that holds JSON."""
+    try:
+        decoded: JsonValue = orjson.loads(value if isinstance(value, str) else b"")
+    except orjson.JSONDecodeError as exc:
+        raise InvalidRequestError(f"'{name}' must hold a JSON object", param=name, code="invalid_type") from exc
+    return decoded
 
 
 async def _upload(file: UploadFile, name: str) -> ImageInput:
@@ -181,7 +193,8 @@ async def _upload(file: UploadFile, name: str) -> ImageInput:
 
 
 def _pictures(fields: dict[str, object]) -> list[ImageInput]:
-    value = fields.pop("images", None) or fields.pop("image", None) or []
+    one = fields.pop("image", None)
+    value = fields.pop("images", None) or one or []
     items = value if isinstance(value, list) else [value]
     if len(items) > _MAX_IMAGES:
         raise InvalidRequestError(f"at most {_MAX_IMAGES} pictures are accepted", param="image")
@@ -205,8 +218,8 @@ def _given(item: object, where: str) -> ImageInput:
         )
     text = item.partition(",")[2] if item.startswith("data:") else item
     try:
-        data = base64.b64decode(text.translate(_URL_SAFE) + "=" * (-len(text) % 4), validate=False)
-    except binascii.Error as exc:
+        data = base64.b64decode(text.translate(_URL_SAFE) + "==", validate=False)  # more padding than needed is fine
+    except ValueError as exc:
         raise InvalidRequestError(f"'{where}' is not valid base64", param=where) from exc
     return _picture(data, where, "image.png")
 
@@ -225,7 +238,9 @@ def _mask(value: object, images: tuple[ImageInput, ...]) -> ImageInput | None:
     if value is None:
         return None
     mask = _given(value, "mask")
-    if images and check_upload(mask.data, "mask") != check_upload(images[0].data, "image"):
+    if not images:
+        raise InvalidRequestError("'mask' needs a picture to edit", param="mask", code="invalid_value")
+    if check_upload(mask.data, "mask") != check_upload(images[0].data, "image"):
         raise InvalidRequestError("'mask' must have the size of the first picture", param="mask", code="invalid_value")
     return mask
 
@@ -266,7 +281,7 @@ def _integer(fields: Mapping[str, object], name: str, low: int, high: int, defau
     value = fields.get(name)
     if value is None or value == "":
         return default
-    if isinstance(value, str) and value.removeprefix("-").isdigit() and len(value) < 12:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequestError(f"'{name}' must be an integer", param=name, code="invalid_type")
@@ -277,8 +292,9 @@ def _integer(fields: Mapping[str, object], name: str, low: int, high: int, defau
 
 def _extra(fields: Mapping[str, object]) -> dict[str, JsonValue]:
     """The caller's unknown fields, for backends that may know them."""
-    return {
-        name: value
-        for name, value in fields.items()
-        if name not in _KNOWN and isinstance(value, str | int | float | bool | list | dict)
-    }
+    extra: dict[str, JsonValue] = {}
+    for name, value in fields.items():
+        if name not in _KNOWN and isinstance(value, str | int | float | bool | list | dict):
+            require_shallow(name[:64], value)
+            extra[name] = value
+    return extra

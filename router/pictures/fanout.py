@@ -22,11 +22,12 @@ async def make_pictures(provider: ImageProvider, request: ImageRequest, model: s
     """
     per_call = info.image.per_call if info.image is not None else 1
     if request.n <= per_call:
-        return await provider.images(request, model)
+        response = await provider.images(request, model)
+        return replace(response, warnings=(*response.warnings, *_missing(request, len(response.images))))
     gate = asyncio.Semaphore(_PARALLEL)
 
     async def one(position: int, count: int) -> ImageResponse:
-        seed = None if request.seed is None else request.seed + position
+        seed = None if request.seed is None else (request.seed + position) % 2**32
         async with gate:
             return await provider.images(replace(request, n=count, seed=seed), model)
 
@@ -55,15 +56,17 @@ def _joined(request: ImageRequest, results: list[ImageResponse | BaseException])
         raise min(failures, key=_rank)
     images = tuple(image for response in made for image in response.images)
     warnings = tuple(dict.fromkeys(warning for response in made for warning in response.warnings))
-    if len(images) < request.n:
-        warnings = (*warnings, f"n={len(images)} of {request.n}")
     return ImageResponse(
         model=made[0].model,
         images=images,
         usage=_summed(made),
         reported_cost_usd=_reported(made),
-        warnings=warnings,
+        warnings=(*warnings, *_missing(request, len(images))),
     )
+
+
+def _missing(request: ImageRequest, made: int) -> tuple[str, ...]:
+    return (f"n={made} of {request.n}",) if made < request.n else ()
 
 
 def _rank(error: ProviderError) -> int:
@@ -72,17 +75,9 @@ def _rank(error: ProviderError) -> int:
 
 
 def _summed(made: list[ImageResponse]) -> Usage | None:
-    usages = [response.usage for response in made if response.usage is not None]
-    if not usages:
+    if all(response.usage is None for response in made):
         return None
-    return Usage(
-        prompt_tokens=sum(u.prompt_tokens for u in usages),
-        completion_tokens=sum(u.completion_tokens for u in usages),
-        cached_tokens=sum(u.cached_tokens for u in usages),
-        reasoning_tokens=sum(u.reasoning_tokens for u in usages),
-        image_prompt_tokens=sum(u.image_prompt_tokens for u in usages),
-        image_completion_tokens=sum(u.image_completion_tokens for u in usages),
-    )
+    return Usage.total([response.usage or Usage(estimated=True) for response in made])  # a sum with a gap is no count
 
 
 def _reported(made: list[ImageResponse]) -> Decimal | None:

@@ -6,7 +6,7 @@ import re
 from providers.types import ImageSize
 from router.errors import InvalidRequestError
 
-_PIXELS = re.compile(r"(\d{2,5})\s*[xX*]\s*(\d{2,5})")
+_PIXELS = re.compile(r"([0-9]{2,5}) ?[xX*] ?([0-9]{2,5})")
 _TIERS = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
 _MIN_SIDE, _MAX_SIDE = 64, 8192
 _MAX_PIXELS = 4096 * 4096 * 2

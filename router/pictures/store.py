@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 _NAME = re.compile(r"[0-9a-f]{32}")
+_FILE = re.compile(r"\.?[0-9a-f]{32}\.(?:png|jpg|webp|gif)")  # what is ours in the folder; the rest is left alone
+_EXPIRES = re.compile(r"[0-9]{1,12}")
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 MIME_TYPES = {extension: mime for mime, extension in EXTENSIONS.items()}
 
@@ -40,7 +42,7 @@ class PictureStore:
 
     async def get(self, name: str, extension: str, expires: str, signature: str) -> bytes | None:
         """The picture behind a link, or None: unknown, expired and forged links look alike."""
-        if not _NAME.fullmatch(name) or extension not in MIME_TYPES or not expires.isdigit() or len(expires) > 12:
+        if not _NAME.fullmatch(name) or extension not in MIME_TYPES or not _EXPIRES.fullmatch(expires):
             return None
         if not hmac.compare_digest(signature.encode(), self._sign(name, extension, int(expires)).encode()):
             return None
@@ -72,6 +74,8 @@ class PictureStore:
         """Remove what has expired, then the oldest until `incoming` bytes fit."""
         entries = []
         for path in self._folder.iterdir():
+            if not _FILE.fullmatch(path.name):
+                continue
             try:
                 status = path.stat(follow_symlinks=False)
             except FileNotFoundError:

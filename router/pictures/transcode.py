@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 _MAX_PIXELS = 50_000_000
+_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 _MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
@@ -36,22 +37,33 @@ def pixel_size(data: bytes) -> tuple[int, int] | None:
     """Width and height from the header alone; None for what is not a picture we know."""
     pillow = _pillow()
     try:
-        with pillow.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return _header_size(data)
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning):
+        return None
+
+
+def _header_size(data: bytes) -> tuple[int, int] | None:
+    try:
+        with _pillow().open(io.BytesIO(data), formats=FORMATS) as picture:
             width, height = picture.size
             return width, height
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning):
+    except (OSError, ValueError, SyntaxError):
         return None
 
 
 def check_upload(data: bytes, param: str) -> tuple[int, int]:
     """The size of a picture a caller sent. Raises 400 for anything else; pixels are not decoded."""
-    size = pixel_size(data)
+    pillow = _pillow()
+    try:
+        size = _header_size(data)
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as exc:
+        raise InvalidRequestError(
+            f"'{param}' has more than {_MAX_PIXELS} pixels", param=param, code="image_too_large"
+        ) from exc
     if size is None:
         raise InvalidRequestError(
             f"'{param}' must be a PNG, JPEG, WebP or GIF picture", param=param, code="invalid_image_file"
         )
-    if size[0] * size[1] > _MAX_PIXELS:
-        raise InvalidRequestError(f"'{param}' has more than {_MAX_PIXELS} pixels", param=param, code="image_too_large")
     return size
 
 
@@ -72,7 +84,10 @@ def _encode(data: bytes, wanted: str, compression: int | None) -> bytes:
     try:
         with pillow.open(io.BytesIO(data), formats=FORMATS) as opened:
             out = io.BytesIO()
-            _save(ImageOps.exif_transpose(opened), out, wanted, compression, opened.info.get("icc_profile"))
+            picture, profile = ImageOps.exif_transpose(opened), opened.info.get("icc_profile")
+            if picture.mode not in _MODES:  # print colours: no format of ours holds them, nor does their profile fit
+                picture, profile = picture.convert("RGB"), None
+            _save(picture, out, wanted, compression, profile)
             return out.getvalue()
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as exc:
         raise BadResponseError("the upstream's picture does not decode", outcome="bad_image") from exc

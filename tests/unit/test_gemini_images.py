@@ -8,8 +8,8 @@ import pytest
 
 from providers.catalogue import ImageCapabilities, ModelInfo
 from providers.errors import BadResponseError, ContentBlockedError, UnsupportedFieldError
-from providers.gemini.images import from_image_content, nearest_ratio, to_image_content
-from providers.pictures import sniff_mime
+from providers.gemini.images import from_image_content, to_image_content
+from providers.pictures import nearest_ratio, sniff_mime
 from providers.types import ImageInput, ImageRequest, ImageSize
 
 TEN = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
