@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
+import hypothesis
+
 from providers.catalogue import ModelInfo, Price
 from router.routing.health import Health
 from router.routing.plan import Candidate, Directives, Features, Plan, Prediction
@@ -18,6 +20,9 @@ from router.settings.values import (
     Settings,
     TargetSettings,
 )
+
+hypothesis.settings.register_profile("calm", deadline=None, database=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("calm")
 
 DAY = date(2026, 11, 20)
 KEY = ClientKey(name="tester", secret="s3cret", tags=("batch",))

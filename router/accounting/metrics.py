@@ -100,7 +100,7 @@ class Metrics:
             buckets=_RATE,
             registry=registry,
         )
-        registry.register(_StateCollector(health, catalogue))
+        registry.register(_StateCollector(self._known, health, catalogue))
 
     def record(self, record: RequestRecord) -> None:
         """Count one closed record and each of its attempts, once."""
@@ -176,7 +176,8 @@ class _Served:
 class _StateCollector(Collector):
     """Gauges read from health and catalogue at the moment of the scrape."""
 
-    def __init__(self, health: Health, catalogue: Catalogue) -> None:
+    def __init__(self, known: Collection[str], health: Health, catalogue: Catalogue) -> None:
+        self._known = known
         self._health = health
         self._catalogue = catalogue
 
@@ -186,7 +187,7 @@ class _StateCollector(Collector):
         blocked = GaugeMetricFamily("router_blocked_seconds", "Seconds a target stays blocked.", labels=labels)
         now = self._health.now()
         for (provider, model), state in self._health.targets().items():
-            if model in self._catalogue or f"{provider}/{model}" in self._catalogue:
+            if f"{provider}/{model}" in self._known:
                 breaker.add_metric([provider, model], _BREAKER[state.breaker(now)])
                 blocked.add_metric([provider, model], max(0.0, state.blocked_until - now))
         yield breaker

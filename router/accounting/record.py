@@ -158,17 +158,16 @@ def _attempt_json(attempt: Attempt) -> JsonObject:
 
 
 class RecentRecords:
-    """The last closed records by id, in memory. `owner` keeps one client's records from another's eyes."""
+    """The last closed records by id, in memory. `owner` keeps one client's records from another's eyes and hands."""
 
     def __init__(self, limit: int = 2000) -> None:
-        self._records: OrderedDict[str, RequestRecord] = OrderedDict()
+        self._records: OrderedDict[tuple[str, str], RequestRecord] = OrderedDict()
         self._limit = limit
 
     def add(self, record: RequestRecord) -> None:
-        self._records[record.id] = record
+        self._records[record.key_name, record.id] = record
         while len(self._records) > self._limit:
             self._records.popitem(last=False)
 
     def get(self, request_id: str, owner: str) -> RequestRecord | None:
-        record = self._records.get(request_id)
-        return record if record is not None and record.key_name == owner else None
+        return self._records.get((owner, request_id))

@@ -121,7 +121,8 @@ async def _relay(exchange: Exchange, parsed: ParsedChat, outcome: Outcome[Primed
         if not gateway.cutting:
             raise
         record.interrupted, record.error_code = True, "router_shutting_down"
-        await writer.end(stream_error_event(StreamInterruptedError("the router is shutting down")))
+        cut = StreamInterruptedError("the router is shutting down", code="router_shutting_down")
+        await writer.end(stream_error_event(cut))
         return 200
     finally:
         writer.stop()

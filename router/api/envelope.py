@@ -77,10 +77,10 @@ def stream_error_event(exc: BaseException) -> bytes:
 
 
 def _all_failed(exc: AllAttemptsFailedError) -> ErrorAnswer:
-    limited = next((a.error for a in exc.attempts if isinstance(a.error, RateLimitedError)), None)
-    last = exc.last
-    if limited is not None and all(isinstance(a.error, RateLimitedError) for a in exc.attempts):
-        last = limited
+    limits = [a.error for a in exc.attempts if isinstance(a.error, RateLimitedError)]
+    last: ProviderError = exc.last
+    if limits and len(limits) == len(exc.attempts):  # a quota that is used up is final only if all are
+        last = next((limit for limit in limits if not isinstance(limit, QuotaExhaustedError)), limits[0])
     return _provider_failed(last, attempts=len(exc.attempts), retry_after_s=exc.retry_after_s, billed=exc.billed)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatProvider, ImageProvider
@@ -68,7 +69,9 @@ class Gateway:
 
     def plan(self, features: Features, directives: Directives) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
-        return self.planner.plan(features, directives, self.health.now(), datetime.now(UTC).date())
+        moment = datetime.now(UTC)
+        features = replace(features, hour_utc=moment.hour)
+        return self.planner.plan(features, directives, self.health.now(), moment.date())
 
     def cut(self) -> None:
         """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""

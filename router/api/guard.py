@@ -64,8 +64,14 @@ class Guard:
             return HeadersTooLargeError("too many or too large request headers")
         if len(hosts) > 1:
             return InvalidRequestError("more than one Host header", code="invalid_host")
-        if self._hosts and (not hosts or hosts[0].rpartition(b":")[0].lower() not in self._hosts | {b""}):
+        if self._hosts and (not hosts or _host_name(hosts[0]) not in self._hosts):
             return InvalidRequestError("this host is not served here", code="invalid_host")
         return (
             InvalidRequestError("the path is too long", code="invalid_url") if len(scope["path"]) > _MAX_PATH else None
         )
+
+
+def _host_name(value: bytes) -> bytes:
+    """A Host header without its port, in lower case."""
+    name, colon, port = value.rpartition(b":")
+    return (name if colon and port.isdigit() else value).lower()

@@ -151,9 +151,11 @@ async def _multipart_fields(scope: Scope, body: bytes) -> dict[str, object]:
 
     parser = MultiPartParser(Headers(scope=scope), parts(), max_files=64, max_fields=200, max_part_size=_DATA_URL_LIMIT)
     try:
-        return await _form_fields(await parser.parse())
-    except (MultiPartException, KeyError, FormParserError) as exc:
-        raise InvalidRequestError("could not parse the multipart body", code="invalid_multipart") from exc
+        try:
+            form = await parser.parse()
+        except (MultiPartException, KeyError, FormParserError) as exc:
+            raise InvalidRequestError("could not parse the multipart body", code="invalid_multipart") from exc
+        return await _form_fields(form)
     finally:
         for file in parser._files_to_close_on_error:  # closing the form misses those of a form that broke off
             file.close()

@@ -64,7 +64,7 @@ class ChunkRenderer:
 
 
 def _first_delta(delta: dict[str, object] | object) -> bytes:
-    if isinstance(delta, dict) and "tool_calls" in delta:
+    if isinstance(delta, dict) and "tool_calls" in delta and not delta.get("content"):
         return b'{"role":"assistant","content":null,"refusal":null}'
     return b'{"role":"assistant","content":"","refusal":null}'
 

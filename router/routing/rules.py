@@ -59,10 +59,15 @@ _LONGEST = 160
 
 
 class ModelRules(Struct, frozen=True):
-    """The rules of one model, compiled, and the names of the variables that they read."""
+    """The rules of one model, compiled, and the names of the variables that they read.
+
+    `place` gives the place of the first rule that holds, or -1: one call into CEL instead of one for each rule. It fails
+    as a whole where one of them does, and is None where there are more than CEL nests.
+    """
 
     rules: tuple[tuple[RuleSettings, cel.Expression], ...]
     reads: tuple[str, ...]
+    place: cel.Expression | None
 
 
 class CompiledRules:
@@ -83,6 +88,9 @@ class CompiledRules:
         if isinstance(tags, tuple):
             given["key_tags"] = list(tags)  # CEL knows lists only
         activation = self._env.Activation(given)
+        place = _place(rules.place, activation)
+        if place is not None:
+            return rules.rules[place][0] if place >= 0 else None
         for rule, expression in rules.rules:
             if self._holds(rule, expression, activation):
                 return rule
@@ -118,10 +126,29 @@ def compile_rules(settings: Settings) -> CompiledRules:
         pairs = [(rule, found) for rule, found in zip(model.rules, expressions, strict=True) if found is not None]
         problems += _dead_rules(model, expressions, file)
         if pairs:
-            compiled[model.name] = ModelRules(tuple(pairs), _read_by(pairs))
+            compiled[model.name] = ModelRules(tuple(pairs), _read_by(pairs), _chained(env, pairs))
     if problems:
         raise SettingsError(sorted(problems))
     return CompiledRules(env, compiled)
+
+
+def _place(expression: cel.Expression | None, activation: cel.Activation) -> int | None:
+    """Which rule holds first, -1 for none; None when the chain cannot tell."""
+    if expression is None:
+        return None
+    try:
+        value = expression.eval(activation)
+    except RuntimeError:
+        return None
+    return value.value() if value.type() == cel.Type.INT else None
+
+
+def _chained(env: cel.Env, rules: Iterable[tuple[RuleSettings, object]]) -> cel.Expression | None:
+    conditions = "".join(f"({rule.when}\n) ? {place} : " for place, (rule, _) in enumerate(rules))
+    try:
+        return env.compile(f"{conditions}-1")
+    except RuntimeError:
+        return None
 
 
 def _read_by(rules: Iterable[tuple[RuleSettings, object]]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Chat bodies: what is refused and with which `param`, what loose clients may send, and what routing learns from it."""
 
+import contextlib
 import json
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.api.chat_request import ParsedChat, affinity, parse_chat
-from router.errors import InvalidRequestError, RouterError
+from router.errors import InvalidRequestError
 from router.routing.plan import Directives
 
 HELLO = [{"role": "user", "content": "hi"}]
@@ -50,6 +51,9 @@ def nested(depth: int) -> Any:
     for _ in range(depth):
         value = {"a": value}
     return value
+
+
+DEEP = nested(500)
 
 
 # --- not JSON, not an object
@@ -185,7 +189,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("tools an object", {"tools": {}}, "tools"),
     ("tool not an object", {"tools": ["x"]}, "tools[0]"),
     ("tool without a function", {"tools": [{"type": "function"}]}, "tools[0].function"),
-    ("tool name with a space", {"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
+    ("tool name spaced", {"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
     ("tool name unicode", {"tools": [{"type": "function", "function": {"name": "é"}}]}, "tools[0].function.name"),
     ("tool name NUL", {"tools": [{"type": "function", "function": {"name": "a\x00"}}]}, "tools[0].function.name"),
     (
@@ -193,7 +197,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         {"tools": [{"type": "function", "function": {"name": "a", "parameters": "x"}}]},
         "tools[0].function.parameters",
     ),
-    ("tools 500 deep", {"tools": [{"type": "function", "function": {"name": "a", "parameters": nested(500)}}]}, "tools"),
+    ("tools 500 deep", {"tools": [{"type": "function", "function": {"name": "a", "parameters": DEEP}}]}, "tools"),
     ("tool_choice unknown", {"tool_choice": "always"}, "tool_choice"),
     ("tool_choice number", {"tool_choice": 1}, "tool_choice"),
     (
@@ -320,7 +324,8 @@ def test_a_byte_order_mark_is_tolerated() -> None:
 
 
 def test_white_space_around_everything_changes_nothing() -> None:
-    loose = b'\n { "model" : "chat" , "messages" : [ { "role" : "user" , "content" : [ {"type":"text","text" : "hi"} ] } ] } '
+    part = b'[ { "type" : "text" , "text" : "hi" } ]'
+    loose = b'\n { "model" : "chat" , "messages" : [ { "role" : "user" , "content" : ' + part + b" } ] } "
     assert parse(loose).features.messages == 1
 
 
@@ -422,8 +427,8 @@ DIRECTIVES: list[tuple[str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
         "body",
         {
             "router": {
-                "sort": "latency", "max_cost_usd": 0.01, "max_latency_ms": 500, "deadline_ms": 2000, "order": ["a", "b"],
-                "only": ["a"], "ignore": ["b"], "fallbacks": ["c"], "stream_mode": "buffered", "strict": True,
+                "sort": "latency", "max_cost_usd": 0.01, "max_latency_ms": 500, "deadline_ms": 2000,
+                "order": ["a", "b"], "only": ["a"], "ignore": ["b"], "fallbacks": ["c"], "stream_mode": "buffered", "strict": True,
                 "allow_fallbacks": False,
             }
         },
@@ -503,12 +508,9 @@ NAMES = sorted({name for _, fields, _ in BAD for name in fields} | {"logprobs", 
 
 
 def survives(data: bytes) -> None:
-    try:
-        found = parse(data)
-    except RouterError as exc:
-        assert 400 <= exc.status < 500
-    else:
-        orjson.dumps(dict(found.request.fields))
+    """Parsed to what can be sent on, or refused as the client's fault; nothing else."""
+    with contextlib.suppress(InvalidRequestError):
+        orjson.dumps(dict(parse(data).request.fields))
 
 
 @given(st.binary(max_size=200))
@@ -541,7 +543,5 @@ def test_any_messages_are_parsed_or_refused(messages: list[Any]) -> None:
 
 @given(st.text(min_size=1, max_size=30), st.sampled_from(["sort", "max-cost-usd", "only", "deadline-ms", "strict"]))
 def test_any_header_is_parsed_or_refused(value: str, name: str) -> None:
-    try:
+    with contextlib.suppress(InvalidRequestError):
         parse_chat(body(), {"headers": [(f"x-router-{name}".encode(), value.encode())]}, KEY)
-    except RouterError as exc:
-        assert exc.status == 400

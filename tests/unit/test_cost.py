@@ -226,8 +226,9 @@ def test_no_count_makes_a_cost_negative(
 
 @given(counts, counts, st.integers(0, 1000), st.integers(0, 1000))
 def test_more_tokens_never_cost_less(prompt: int, completion: int, more_in: int, more_out: int) -> None:
-    less, more = usage_cost(TIERED, usage(prompt, completion)), usage_cost(
-        TIERED, usage(prompt + more_in, completion + more_out)
+    less, more = (
+        usage_cost(TIERED, usage(prompt, completion)),
+        usage_cost(TIERED, usage(prompt + more_in, completion + more_out)),
     )
     assert less is not None
     assert more is not None

@@ -136,9 +136,7 @@ async def test_tokens_and_costs_add_up() -> None:
         reported_cost_usd=Decimal("0.04"),
     )
     found = await make(Painter(one, one, one), 3)
-    assert found.usage == Usage(
-        prompt_tokens=30, completion_tokens=3360, image_completion_tokens=3360, searches=3
-    )
+    assert found.usage == Usage(prompt_tokens=30, completion_tokens=3360, image_completion_tokens=3360, searches=3)
     assert found.reported_cost_usd == Decimal("0.12")
 
 

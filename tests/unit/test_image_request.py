@@ -1,6 +1,7 @@
 """Image requests: JSON and multipart as clients send them, and what is refused before anybody is asked."""
 
 import base64
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -59,7 +60,7 @@ Part = tuple[str, bytes | str, str | None, str | None]  # name, content, file na
 def form(*parts: Part) -> bytes:
     lines = []
     for name, content, filename, mime in parts:
-        lines.append(f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"".encode())
+        lines.append(f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'.encode())
         if filename is not None:
             lines[-1] += f'; filename="{filename}"'.encode()
         if mime is not None:
@@ -88,7 +89,12 @@ PROMPT = text("prompt", "a hat")
 
 async def test_a_prompt_is_enough() -> None:
     found = await generation()
-    assert (found.request.model, found.request.prompt, found.request.n, found.request.size) == ("image", "a cat", 1, None)
+    assert (found.request.model, found.request.prompt, found.request.n, found.request.size) == (
+        "image",
+        "a cat",
+        1,
+        None,
+    )
     assert found.delivery == "b64_json"
     assert (found.features.kind, found.features.image_out, found.features.edit) == ("image", True, False)
     assert found.features.prompt_tokens == 2
@@ -96,8 +102,8 @@ async def test_a_prompt_is_enough() -> None:
 
 async def test_every_field_finds_its_place_and_unknown_ones_travel_on() -> None:
     found = await generation(
-        model="gpt-image-2:floor", n=3, size="1536x1024", quality="high", background="transparent", output_format="webp",
-        output_compression=80, moderation="low", seed=7, negative_prompt="dogs", user="u", response_format="url",
+        model="gpt-image-2:floor", n=3, size="1536x1024", quality="high", background="transparent",
+        output_format="webp", output_compression=80, moderation="low", seed=7, negative_prompt="dogs", user="u", response_format="url",
         style="vivid", partial_images=0, guidance=7.5, router={"only": ["a"]}, provider={"ignore": ["b"]},
     )  # fmt: skip
     request = found.request
@@ -188,17 +194,21 @@ SHAPES: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("padding", range(3))
 @pytest.mark.parametrize("fields", [row[1] for row in SHAPES], ids=[row[0] for row in SHAPES])
-async def test_a_picture_may_come_in_many_shapes(fields: dict[str, Any], padding: int) -> None:
-    data = PNG + b"\x00" * padding  # every length of base64 padding
-    swapped = json.loads(json.dumps(fields).replace(encoded(PNG), encoded(data)))
-    if swapped == fields and padding:
-        pytest.skip("this spelling holds another encoding of the picture")
-    found = await edit_json(**swapped)
-    assert [(image.data[: len(PNG)], image.mime) for image in found.request.images] == [(PNG, "image/png")]
+async def test_a_picture_may_come_in_many_shapes(fields: dict[str, Any]) -> None:
+    found = await edit_json(**fields)
+    assert [(image.data, image.mime) for image in found.request.images] == [(PNG, "image/png")]
     assert (found.features.edit, found.features.images) == (True, 1)
     assert "image" not in found.request.extra
+
+
+@pytest.mark.parametrize("more", range(4))
+@pytest.mark.parametrize("padded", [False, True])
+async def test_padding_may_be_there_or_not(more: int, padded: bool) -> None:
+    data = PNG + b"\x00" * more
+    text = encoded(data) if padded else encoded(data).rstrip("=")
+    found = await edit_json(images=[text, f"data:image/png;base64,{text}\n"])
+    assert [image.data for image in found.request.images] == [data, data]
 
 
 async def test_the_type_is_that_of_the_bytes_not_the_declared_one() -> None:
@@ -275,7 +285,9 @@ async def test_a_mask_has_the_size_of_the_first_picture() -> None:
 # --- edits as forms
 
 
-@pytest.mark.parametrize("names", [["image"], ["image[]"], ["image[]", "image[]"], ["image[0]", "image[1]"], ["images"]])
+@pytest.mark.parametrize(
+    "names", [["image"], ["image[]"], ["image[]", "image[]"], ["image[0]", "image[1]"], ["images"]]
+)
 @pytest.mark.parametrize("mime", ["image/png", "application/octet-stream", "image/jpeg"])
 async def test_a_form_may_name_its_pictures_as_every_sdk_does(names: list[str], mime: str) -> None:
     found = await edit(PROMPT, *(file(name, PNG, mime) for name in names))
@@ -356,7 +368,7 @@ async def test_a_form_above_the_limit_is_a_413() -> None:
 WHOLE = form(PROMPT, file("image", PNG), text("n", "1"), text("router", "{}"))
 
 
-@effort(max_examples=150, deadline=None)
+@effort(max_examples=150)
 @given(
     st.binary(max_size=200)
     | st.integers(0, len(WHOLE)).map(lambda end: WHOLE[:end])
@@ -365,10 +377,8 @@ WHOLE = form(PROMPT, file("image", PNG), text("n", "1"), text("router", "{}"))
     )
 )
 async def test_any_form_is_parsed_or_refused(data: bytes) -> None:
-    try:
+    with contextlib.suppress(InvalidRequestError):
         await parse_edit(scope(FORM_TYPE), receiver(data), SETTINGS, KEY)
-    except RouterError as exc:
-        assert 400 <= exc.status < 500
 
 
 json_values = st.recursive(
@@ -379,11 +389,9 @@ json_values = st.recursive(
 NAMES = sorted({name for _, fields, _ in BAD_FIELDS for name in fields} | {"image", "images", "file", "image[]"})
 
 
-@effort(max_examples=200, deadline=None)
+@effort(max_examples=200)
 @given(st.dictionaries(st.sampled_from(NAMES), json_values, max_size=4))
 async def test_any_json_is_parsed_or_refused(fields: dict[str, Any]) -> None:
     for call in (generation, edit_json):
-        try:
+        with contextlib.suppress(InvalidRequestError):
             await call(**fields)
-        except RouterError as exc:
-            assert 400 <= exc.status < 500

@@ -97,7 +97,19 @@ def test_a_retired_name_is_served_with_a_warning() -> None:
     assert desk().plan().warnings == ()
 
 
-UNKNOWN = ["nobody", "z/model", "a/", "/x", "a/../up", "a/x y", "a/x?y=1", "a/x#y", "a/%2e", "a/\u00e9", "a/" + "x" * 201]
+UNKNOWN = [
+    "nobody",
+    "z/model",
+    "a/",
+    "/x",
+    "a/../up",
+    "a/x y",
+    "a/x?y=1",
+    "a/x#y",
+    "a/%2e",
+    "a/\u00e9",
+    "a/" + "x" * 201,
+]
 
 
 @pytest.mark.parametrize("name", [*UNKNOWN, "CHAT", "chat ", ""])
@@ -180,7 +192,9 @@ def test_weights_are_kept_within_five_percent(sort: str, share: float) -> None:
 def test_a_weighted_plan_still_lists_the_others_for_failover() -> None:
     targets = [target(name, weight=weight) for name, weight in zip(THREE, (3.0, 2.0, 1.0), strict=True)]
     for step in range(50):
-        assert sorted(desk(*targets, sort="weighted").names(Features(model="chat", affinity=step / 50))) == sorted(THREE)
+        assert sorted(desk(*targets, sort="weighted").names(Features(model="chat", affinity=step / 50))) == sorted(
+            THREE
+        )
 
 
 @pytest.mark.parametrize("sort", ["weighted", "cost"])
@@ -356,9 +370,7 @@ def test_without_any_configured_provider_it_is_a_503() -> None:
 
 
 def test_fallbacks_come_after_every_target_of_the_model() -> None:
-    configured = settings(
-        model("chat", "a/dear", fallbacks=("spare",)), model("spare", "b/cheap"), catalogue=CATALOGUE
-    )
+    configured = settings(model("chat", "a/dear", fallbacks=("spare",)), model("spare", "b/cheap"), catalogue=CATALOGUE)
     found = Desk(configured).plan()
     assert [(each.name, each.route) for each in found.candidates] == [("a/dear", "chat"), ("b/cheap", "spare")]
 

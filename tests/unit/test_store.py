@@ -71,7 +71,18 @@ async def test_another_stores_signature_does_not_count(tmp_path: Path) -> None:
     assert await store(tmp_path).get(*link) is None
 
 
-TRICKS = ["../../etc/passwd", "..", "", "/etc/passwd", "a" * 31, "A" * 32, "a" * 32 + "\n", "..%2f" + "a" * 27, "CON", "\x00"]
+TRICKS = [
+    "../../etc/passwd",
+    "..",
+    "",
+    "/etc/passwd",
+    "a" * 31,
+    "A" * 32,
+    "a" * 32 + "\n",
+    "..%2f" + "a" * 27,
+    "CON",
+    "\x00",
+]
 
 
 @pytest.mark.parametrize("name", TRICKS)

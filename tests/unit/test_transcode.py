@@ -3,8 +3,8 @@
 import io
 
 import pytest
-from PIL import Image
 from pictures import bomb, picture
+from PIL import Image
 
 from providers.errors import BadResponseError
 from providers.pictures import sniff_mime
@@ -25,7 +25,9 @@ def test_exotic_formats_are_not_opened(kind: str) -> None:
     assert pixel_size(picture(16, 16, kind)) is None
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"\x89PNG\r\n\x1a\n", b"<svg/>", b"GIF89a", b"RIFF1234WEBP", b"\xff\xd8\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"\x89PNG\r\n\x1a\n", b"<svg/>", b"GIF89a", b"RIFF1234WEBP", b"\xff\xd8\xff"]
+)
 def test_what_is_no_picture_is_refused_by_name(data: bytes) -> None:
     assert pixel_size(data) is None
     with pytest.raises(InvalidRequestError) as caught:

@@ -1,0 +1,107 @@
+"""One record per request: closed once, priced once, shown to its owner alone."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from builders import candidate, info, plan, price
+
+from providers.catalogue import ImagePrice
+from providers.errors import UnavailableError
+from providers.types import Usage
+from router.accounting.record import RecentRecords, RequestRecord
+from router.routing.plan import Attempt, Excluded
+
+OK = Attempt(candidate=candidate("a/m"), duration_s=2.0)
+FAILED = Attempt(candidate=candidate("b/m"), duration_s=0.5, error=UnavailableError("down", status=503))
+LEFT = Attempt(candidate=candidate("a/m"), duration_s=0.5, abandoned=True)
+
+
+def record(*attempts: Attempt, request_id: str = "req_1", closed: list[Any] | None = None) -> RequestRecord:
+    made = RequestRecord(
+        request_id, "chat", "/v1/chat/completions", 100.0, (closed if closed is not None else []).append
+    )
+    made.attempts.extend(attempts)
+    return made
+
+
+def test_a_record_is_closed_exactly_once() -> None:
+    closed: list[RequestRecord] = []
+    made = record(OK, closed=closed)
+    made.close(200, 103.0)
+    made.close(499, 104.0, "client_closed")
+    made.close(500, 105.0)
+    assert closed == [made]
+    assert (made.status, made.error_code, made.duration_s) == (200, None, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "served"),
+    [((), None), ((OK,), "a/m"), ((FAILED, OK), "a/m"), ((FAILED,), None), ((FAILED, LEFT), None)],
+)
+def test_who_served_is_the_last_attempt_if_it_answered(attempts: tuple[Attempt, ...], served: str | None) -> None:
+    found = record(*attempts).served_by
+    assert (found.name if found else None) == served
+
+
+def test_overhead_is_what_no_upstream_took() -> None:
+    made = record(FAILED, OK)
+    assert made.measure_overhead(102.75) == pytest.approx(0.25)
+    assert made.measure_overhead(100.0) == 0.0
+
+
+def test_an_answer_is_priced_by_who_served_it() -> None:
+    made = record(FAILED, OK)
+    made.settle(Usage(prompt_tokens=1000, completion_tokens=1000))
+    assert (made.cost_usd, made.cost_source) == (Decimal("0.002"), "catalogue")
+    made = record(FAILED)
+    made.settle(Usage(prompt_tokens=1000))
+    assert (made.cost_usd, made.cost_source) == (None, "unknown")
+
+
+def test_pictures_are_priced_by_their_number_size_and_quality() -> None:
+    rows = (ImagePrice(usd=Decimal("0.05"), quality="high"),)
+    painter = info("m", kind="image", prices=(price(None, None, per_image=rows),))
+    made = record(Attempt(candidate=candidate("a/m", info=painter), duration_s=1.0))
+    made.settle(None, images=3, quality="high")
+    assert (made.cost_usd, made.images) == (Decimal("0.15"), 3)
+    made.settle(None, images=3, quality="high", reported=Decimal("0.2"))
+    assert (made.cost_usd, made.cost_source) == (Decimal("0.2"), "reported")
+
+
+def test_the_json_tells_the_decision_and_every_attempt() -> None:
+    made = record(FAILED, OK)
+    made.plan = plan(
+        candidate("b/m"),
+        candidate("a/m"),
+        reason="cost: b/m",
+        excluded=(Excluded(provider="c", model="m", reason="has no tools"),),
+    )
+    made.settle(Usage(prompt_tokens=1000, completion_tokens=1000))
+    made.close(200, 103.0)
+    shown = made.as_json()
+    assert [(each["target"], each["outcome"], each["status"]) for each in shown["attempts"]] == [  # type: ignore
+        ("b/m", "server_error", 503),
+        ("a/m", "ok", None),
+    ]
+    assert (shown["served_by"], shown["status"], shown["cost_usd"], shown["reason"]) == ("a/m", 200, 0.002, "cost: b/m")
+    assert shown["excluded"] == [{"target": "c/m", "reason": "has no tools"}]
+    assert record().as_json()["served_by"] is None
+
+
+def test_the_oldest_records_are_forgotten_first() -> None:
+    recent = RecentRecords(limit=2)
+    for number in range(3):
+        recent.add(record(request_id=f"req_{number}"))
+    assert [recent.get(f"req_{number}", "") is not None for number in range(3)] == [False, True, True]
+
+
+def test_nobody_sees_or_overwrites_the_record_of_another_key() -> None:
+    recent = RecentRecords()
+    mine, theirs = record(), record()
+    mine.key_name, theirs.key_name = "me", "them"
+    recent.add(mine)
+    assert recent.get("req_1", "them") is None
+    recent.add(theirs)  # they chose the same x-request-id
+    assert recent.get("req_1", "me") is mine
+    assert recent.get("req_1", "them") is theirs
