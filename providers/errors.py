@@ -13,6 +13,7 @@
       UpstreamTimeoutError     no first byte in time                        failover  504
       BadResponseError         200 that cannot be read, or an empty answer  failover  502
       StreamInterruptedError   after the first chunk was sent               stop      error event
+    FetchError                 an address that somebody else wrote; never leaves the adapters and the edge
 
 `failover`: may the next candidate be asked. `effect`: what health remembers ("none", "block" until
 `retry_after_s`, or "failure" for the circuit breaker). Nothing is retryable by default.
@@ -179,3 +180,16 @@ class StreamInterruptedError(ProviderError):
     client_status = 502
     client_code = "upstream_stream_interrupted"
     default_outcome = "interrupted"
+
+
+class FetchError(Exception):
+    """An address that somebody else wrote could not be fetched, or must not be (`blocked`).
+
+    Not yet an upstream's failure nor a caller's: whoever asked for the fetch knows whose address it was and turns it
+    into the error that fits. `message` is safe to show: it names the host at most.
+    """
+
+    def __init__(self, message: str, *, blocked: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.blocked = blocked

@@ -1,4 +1,4 @@
-"""What kind of picture some bytes are, and which shape comes nearest. Pure, and only what several adapters need."""
+"""What kind of picture or medium some bytes are, and which shape comes nearest. Pure; only what several places need."""
 
 import math
 from collections.abc import Sequence
@@ -22,8 +22,52 @@ def sniff_mime(data: bytes) -> str | None:
     return None
 
 
+_MAGIC = (
+    (b"%PDF-", "application/pdf"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+    (b"ID3", "audio/mpeg"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+    (b"\x00\x00\x01\xba", "video/mpeg"),
+    (b"\x00\x00\x01\xb3", "video/mpeg"),
+    (b"FLV\x01", "video/x-flv"),
+)
+_BRANDS = {  # of ISO base media files: four letters after `ftyp`
+    b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4", b"heic": "image/heic",
+    b"heix": "image/heic", b"hevc": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif",
+}  # fmt: skip
+_CONTAINED = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo", b"AIFF": "audio/aiff", b"AIFC": "audio/aiff"}
+SNIFF_BYTES = 16
+"""How many bytes `sniff_media` looks at."""
+
+
+def sniff_media(data: bytes) -> str | None:
+    """Like `sniff_mime`, and also for PDF, sound and film; None for anything else, text among it."""
+    picture = sniff_mime(data)
+    if picture is not None:
+        return picture
+    for magic, mime in _MAGIC:
+        if data.startswith(magic):
+            return mime
+    if data[:4] in (b"RIFF", b"FORM"):
+        return _CONTAINED.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        brand = data[8:12]
+        return "video/3gpp" if brand.startswith(b"3g") else _BRANDS.get(brand, "video/mp4")
+    return _frame(data)
+
+
+def _frame(data: bytes) -> str | None:
+    """Sound without a container begins with a frame: eleven set bits, then version and layer."""
+    if len(data) < 4 or data[0] != 0xFF:
+        return None
+    if data[1] in (0xF0, 0xF1, 0xF8, 0xF9):
+        return "audio/aac"
+    return "audio/mpeg" if data[1] in (0xE2, 0xE3, 0xF2, 0xF3, 0xFA, 0xFB) and data[2] >> 4 not in (0, 15) else None
+
+
 def nearest_ratio(ratio: float, offered: Sequence[str]) -> tuple[str, float]:
-    """The offered `W:H` closest to width/height, and the loss as a fraction (0.016 is 1.6 %); names like `auto` lose."""
+    """The offered `W:H` closest to width/height, and the loss as a fraction (0.016: 1.6 %); names like `auto` lose."""
 
     def distance(name: str) -> float:
         width, _, height = name.partition(":")

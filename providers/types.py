@@ -6,10 +6,10 @@ spares the collector values that are made by the hundred and cannot be part of a
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, field
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
@@ -80,12 +80,26 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False):
         return usage
 
 
+class Fetched(Struct, frozen=True, kw_only=True):
+    """What lay at an address: its bytes, the MIME type found in them (never the declared one), the last redirect's URL.
+
+    `final_url` may hold a signature: it is for no log and no message.
+    """
+
+    data: bytes
+    mime: str
+    final_url: str
+
+
 class ChatRequest(Struct, frozen=True, kw_only=True, gc=False):
     """One chat request after the edge has validated it and taken the router's own fields out.
 
     `messages_json` is the client's `messages` array byte for byte, so that an OpenAI-compatible upstream gets it
     without a decode; `fields` holds every other top-level field (also unknown ones) but `model`, `messages`,
     `stream` and `stream_options`. With `strict`, a field that would be lost is refused instead of warned about.
+
+    `fetched` is the one value here that changes: what adapters fetched for this request, by the URL in its messages,
+    so that the next candidate need not fetch it again.
     """
 
     model: str
@@ -94,6 +108,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True, gc=False):
     stream: bool = False
     include_usage: bool = False
     strict: bool = False
+    fetched: dict[str, Fetched] = field(default_factory=dict)
 
     def messages(self) -> list[JsonObject]:
         """The messages, decoded. Costs time in proportion to the prompt: only translators call it."""
