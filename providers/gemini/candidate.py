@@ -11,6 +11,7 @@ from providers.gemini.finish import FILTERED, finish_reason, native_reason, refu
 from providers.gemini.grounding import annotations, searches
 from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.logprobs import logprobs_content
+from providers.gemini.signature_cache import NO_RECALL, Recall, beside, call_key, picture_key
 from providers.gemini.signatures import signed
 from providers.gemini.translated import Reading
 from providers.types import JsonObject, JsonValue
@@ -29,11 +30,17 @@ class End(Struct, frozen=True, kw_only=True):
 
 
 class CandidateReader:
-    """Reads one candidate, in one piece or in many. `mint` makes an id for a call that came without one."""
+    """Reads one candidate, in one piece or in many. `mint` makes an id for a call that came without one; `recall`
+    keeps the signatures of calls and pictures, for clients that will not send them back. `wav_of` is the type of the
+    audio so far, where it is to become a WAV file.
+    """
 
-    def __init__(self, reading: Reading, mint: Mint) -> None:
+    def __init__(self, reading: Reading, mint: Mint, recall: Recall = NO_RECALL) -> None:
         self._reading = reading
         self._mint = mint
+        self._recall = recall
+        self._first_call = ""
+        self._first_picture = ""
         self._texts: list[str] = []
         self._held: str | None = "" if reading.json_text else None
         self._shown = False
@@ -47,6 +54,7 @@ class CandidateReader:
         self._citations: JsonObject = {}
         self._logprobs: list[JsonValue] = []
         self.native: str | None = None
+        self.wav_of: str | None = None
 
     def feed(self, candidate: JsonObject) -> list[JsonObject]:
         """The deltas of the parts that this piece brings, in order."""
@@ -94,6 +102,9 @@ class CandidateReader:
         extra = dict(self._google)
         if self._signature:
             extra["thought_signature"] = self._signature
+            anchor = self._first_call or self._first_picture
+            if anchor:  # a text alone is not worth the memory: nobody checks its signature
+                self._recall.keep(beside(anchor), self._signature)
         if self._grounding:
             extra["grounding_metadata"] = self._grounding
         return extra
@@ -163,8 +174,10 @@ class CandidateReader:
             call_id = self._mint()
         self._ids.add(call_id)
         numbered: JsonObject = {"index": self._calls - 1, "id": call_id, **entry}
+        self._first_call = self._first_call or call_key(call_id)
         if signature:
             numbered["extra_content"] = signed(signature)
+            self._recall.keep(call_key(call_id), signature)
         return {"tool_calls": [numbered]}
 
     def _entry(self, name: str, args: JsonObject) -> JsonObject:
@@ -184,6 +197,8 @@ class CandidateReader:
         self._shown = True
         if mime.startswith("audio/"):
             self._audio_id = self._audio_id or f"audio_{self._mint()}"
+            if self._reading.wav:
+                self.wav_of = mime
             # nothing is kept here, so it expires at once
             return {"audio": {"id": self._audio_id, "data": data, "expires_at": 0, "transcript": ""}}
         picture: JsonObject = {
@@ -193,6 +208,9 @@ class CandidateReader:
         }
         if signature:
             picture["extra_content"] = signed(signature)
+            key = picture_key(data)
+            self._first_picture = self._first_picture or key
+            self._recall.keep(key, signature)
         self._pictures += 1
         return {"images": [picture]}
 

@@ -14,6 +14,8 @@ from providers.catalogue import ModelInfo
 from providers.gemini.fields import refuse
 from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.parts import by_url, content_parts, text_part, text_parts
+from providers.gemini.results import Call, gather
+from providers.gemini.signature_cache import NO_RECALL, Recall, beside, call_key, picture_key
 from providers.gemini.signatures import (
     DUMMY,
     call_signature,
@@ -22,28 +24,33 @@ from providers.gemini.signatures import (
     own_signature,
     split_id,
 )
+from providers.gemini.terms import USUAL, Terms, fit_contents
 from providers.gemini.tools import Names
 from providers.types import JsonObject, JsonValue
 
 _PLACEHOLDER = "."  # a first user turn where the conversation has none: no words the model would answer
 _CONTINUE = "Continue."
-_MAX_PARSED = 256 * 1024  # bytes of a tool result that is still worth parsing; more travels as text
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
-    """`contents` is never empty; `system` holds the parts of the system instruction."""
+    """`contents` is never empty; `system` holds the parts of the system instruction.
+
+    `continued`: a user turn was put behind a last model turn; `mended`: tool results were made up or left out.
+    """
 
     contents: list[JsonObject]
     system: list[JsonValue]
     continued: bool = False
+    mended: bool = False
 
 
-class _Call(Struct, frozen=True):
-    """One call of the history: the bare id, the name on the wire, and the id when Gemini issued it."""
+class _History(Struct, frozen=True):
+    """What holds for every message of one conversation."""
 
-    id: str
-    name: str
-    issued: str | None
+    info: ModelInfo
+    names: Names
+    recall: Recall
+    terms: Terms
 
 
 class _Builder:
@@ -65,50 +72,91 @@ class _Builder:
         self._open = None if sealed else parts
 
 
-def assemble(messages: Sequence[JsonObject], info: ModelInfo, names: Names) -> Conversation:
-    """The whole conversation in Google's terms.
+def assemble(
+    messages: Sequence[JsonObject], info: ModelInfo, names: Names, recall: Recall = NO_RECALL, terms: Terms = USUAL
+) -> Conversation:
+    """The whole conversation in Google's terms; `recall` knows the signatures that clients lose.
 
     Raises BadRequestError, with the path of the message in `param`, for what OpenAI refuses too: unknown roles and
     parts, a call without its result, a result without its call.
     """
-    builder = _Builder()
-    system: list[JsonValue] = []
-    modern = info.family == 0.0 or info.family >= 3.0
-    current = _current_turn(messages)
+    history = _History(info, names, recall, terms)
+    assembly = _Assembly(history, _checked_from(messages, history))
     position = 0
     while position < len(messages):
+        position = assembly.add(messages, position)
+    return _finished(assembly.builder, assembly.system, history, mended=assembly.mended)
+
+
+class _Assembly:
+    """What has been made of the messages so far. `checked`: see `_checked_from`."""
+
+    def __init__(self, history: _History, checked: int) -> None:
+        self.builder = _Builder()
+        self.system: list[JsonValue] = []
+        self.mended = False
+        self._history = history
+        self._checked = checked
+        self._modern = history.info.family == 0.0 or history.info.family >= 3.0
+        self._fill = history.terms.options.missing_results == "fill"
+
+    def add(self, messages: Sequence[JsonObject], position: int) -> int:
+        """Take the message at `position`, and the results that belong to it; gives the position of the next."""
         message, where = messages[position], f"messages[{position}]"
         if not isinstance(message, dict):
             raise refuse("a message must be an object", where, "invalid_type")
-        position += 1
         match message.get("role"):
             case "system" | "developer":
-                system.extend(text_parts(message.get("content"), f"{where}.content"))
+                self._instruct(text_parts(message.get("content"), f"{where}.content"))
             case "user":
-                builder.add("user", content_parts(message.get("content"), f"{where}.content", part_resolution=modern))
+                content = message.get("content")
+                self.builder.add("user", content_parts(content, f"{where}.content", part_resolution=self._modern))
             case "assistant":
-                dummy = info.signatures and position > current
-                parts, calls = _assistant(message, where, names, info, dummy=dummy)
-                builder.add("model", parts)
-                if calls:
-                    position = _results(messages, position, calls, builder, system, modern)
+                parts, calls = _assistant(message, where, self._history, dummy=position >= self._checked)
+                self.builder.add("model", parts)
+                return self._results(messages, position + 1, calls) if calls else position + 1
             case "tool" | "function":
-                raise refuse("this tool result answers no call before it", f"{where}.tool_call_id")
+                if not self._fill:
+                    raise refuse("this tool result answers no call before it", f"{where}.tool_call_id")
+                self.mended = True
             case _:
                 raise refuse("this role is not known", f"{where}.role", "unsupported_value")
-    return _finished(builder, system, info)
+        return position + 1
+
+    def _results(self, messages: Sequence[JsonObject], position: int, calls: list[Call]) -> int:
+        found = gather(messages, position, calls, modern=self._modern, fill=self._fill)
+        self.mended = self.mended or found.mended
+        self.builder.add("user", found.parts, sealed=True)
+        self.builder.add("user", found.media)
+        self._instruct(found.system)
+        return found.position
+
+    def _instruct(self, parts: list[JsonValue]) -> None:
+        """System text: in front of the conversation, or where it stands as the user's words if that was chosen."""
+        if self.builder.contents and self._history.terms.options.late_system == "inline":
+            self.builder.add("user", parts)
+        else:
+            self.system.extend(parts)
 
 
-def _current_turn(messages: Sequence[JsonObject]) -> int:
-    """The position after the last user message: from there on Google checks signatures."""
+def _checked_from(messages: Sequence[JsonObject], history: _History) -> int:
+    """From which position on an unsigned first call gets the placeholder; beyond the end: nowhere.
+
+    Google checks what follows the last user message. Once it has refused a signature, every step gets one.
+    """
+    info, unsigned = history.info, history.recall.unsigned
+    if not (info.signatures or (unsigned and not info.known)):
+        return len(messages)
+    if unsigned:
+        return 0
     for position in range(len(messages) - 1, -1, -1):
         if as_object(messages[position]).get("role") == "user":
             return position + 1
     return 0
 
 
-def _finished(builder: _Builder, system: list[JsonValue], info: ModelInfo) -> Conversation:
-    contents = builder.contents
+def _finished(builder: _Builder, system: list[JsonValue], history: _History, *, mended: bool) -> Conversation:
+    contents, info = builder.contents, history.info
     if not contents or contents[0]["role"] != "user":
         contents.insert(0, {"role": "user", "parts": [text_part(_PLACEHOLDER)]})
     continued = contents[-1]["role"] == "model" and not info.prefill
@@ -117,33 +165,62 @@ def _finished(builder: _Builder, system: list[JsonValue], info: ModelInfo) -> Co
     if system and not info.system:
         contents[0] = {"role": "user", "parts": [*system, *as_list(contents[0]["parts"])]}
         system = []
-    return Conversation(contents=contents, system=system, continued=continued)
+    fit_contents(contents, history.terms.dialect)
+    return Conversation(contents=contents, system=system, continued=continued, mended=mended)
 
 
 def _assistant(
-    message: JsonObject, where: str, names: Names, info: ModelInfo, *, dummy: bool
-) -> tuple[list[JsonValue], list[_Call]]:
+    message: JsonObject, where: str, history: _History, *, dummy: bool
+) -> tuple[list[JsonValue], list[Call]]:
     """The model parts of one assistant message, in the model's own order (text, pictures, calls), and its calls."""
-    parts = _replayed(message)
+    parts = _replayed(message, history)
     parts.extend(content_parts(message.get("content"), f"{where}.content", part_resolution=False))
     if as_text(message.get("refusal")):
         parts.append(text_part(as_text(message["refusal"])))
     pictures: list[JsonValue] = [_picture(item, f"{where}.images") for item in as_list(message.get("images"))]
-    calls: list[_Call] = []
+    anchor = _sign_pictures([*parts, *pictures], history)
+    calls: list[Call] = []
     call_parts: list[JsonValue] = []
-    for part, call in _calls(message, where, names, info):
+    for part, call in _calls(message, where, history):
+        anchor = anchor if calls else call_key(call.id) or anchor
         calls.append(call)
         call_parts.append(part)
-    _place_signature(own_signature(message), parts, call_parts)
+    signature = own_signature(message)
+    if signature or anchor:
+        _place_signature(history.recall.settled(signature, beside(anchor)), parts, call_parts)
     if dummy and call_parts:
         as_object(call_parts[0]).setdefault("thoughtSignature", DUMMY)
     return [*parts, *pictures, *call_parts], calls
 
 
-def _replayed(message: JsonObject) -> list[JsonValue]:
-    """Parts of Google's own tools, which must come back as they were."""
+def _sign_pictures(parts: list[JsonValue], history: _History) -> str:
+    """Settle the signatures of the pictures among `parts`, in place; gives the first one's key.
+
+    Picture models refuse a picture of theirs without one: there the placeholder stands in for a lost signature.
+    """
+    first = ""
+    for part in parts:
+        picture = as_object(part)
+        media = as_object(picture.get("inlineData"))
+        if not as_text(media.get("mimeType")).startswith("image/"):
+            continue
+        key = picture_key(as_text(media.get("data")))
+        first = first or key
+        signature = history.recall.settled(as_text(picture.pop("thoughtSignature", None)) or None, key)
+        if signature is None and history.info.kind == "image" and history.info.signatures:
+            signature = DUMMY
+        if signature:
+            picture["thoughtSignature"] = signature
+    return first
+
+
+def _replayed(message: JsonObject, history: _History) -> list[JsonValue]:
+    """Parts of Google's own tools, which must come back as they were (to the API that knows them)."""
+    if not history.terms.dialect.server_tools:
+        return []
+    unsigned = history.recall.unsigned
     return [
-        part
+        {key: value for key, value in as_object(part).items() if not (unsigned and key == "thoughtSignature")}
         for part in as_list(google_extra(message).get("server_tools"))
         if as_object(part).keys() & {"toolCall", "toolResponse"}
     ]
@@ -174,25 +251,26 @@ def _picture(item: JsonValue, where: str) -> JsonObject:
     return part
 
 
-def _calls(message: JsonObject, where: str, names: Names, info: ModelInfo) -> list[tuple[JsonObject, _Call]]:
-    found: list[tuple[JsonObject, _Call]] = []
+def _calls(message: JsonObject, where: str, history: _History) -> list[tuple[JsonObject, Call]]:
+    found: list[tuple[JsonObject, Call]] = []
     calls = as_list(message.get("tool_calls"))
     legacy = message.get("function_call")
     if not calls and isinstance(legacy, dict):
         calls = [{"function": legacy}]
+    ids = history.info.call_ids and history.terms.dialect.call_ids
     for position, item in enumerate(calls):
         call = as_object(item)
         name, args = _name_and_args(call, f"{where}.tool_calls[{position}]")
+        name = history.names.wire(name)
         bare = split_id(as_text(call.get("id")))[0]
-        issued = bare if info.call_ids and issued_by_gemini(bare) else None
-        function: JsonObject = {"name": names.wire(name), "args": args}
-        if issued:
-            function = {"id": issued, **function}
-        part: JsonObject = {"functionCall": function}
-        signature = call_signature(call, message)
+        issued = bare if ids and issued_by_gemini(bare) else None
+        part: JsonObject = {
+            "functionCall": {"id": issued, "name": name, "args": args} if issued else {"name": name, "args": args}
+        }
+        signature = history.recall.settled(call_signature(call, message), call_key(bare))
         if signature:
             part["thoughtSignature"] = signature
-        found.append((part, _Call(bare, names.wire(name), issued)))
+        found.append((part, Call(bare, name, issued)))
     return found
 
 
@@ -219,90 +297,3 @@ def _arguments(text: str) -> JsonObject:
     except orjson.JSONDecodeError:
         return {"_raw": text}
     return parsed if isinstance(parsed, dict) else {"_raw": text}
-
-
-def _results(
-    messages: Sequence[JsonObject],
-    position: int,
-    calls: list[_Call],
-    builder: _Builder,
-    system: list[JsonValue],
-    modern: bool,
-) -> int:
-    """Gather the results of `calls` from `position` on; returns the position after them."""
-    answers: list[JsonObject | None] = [None] * len(calls)
-    media: list[JsonValue] = []
-    while position < len(messages):
-        message, where = as_object(messages[position]), f"messages[{position}]"
-        role = message.get("role")
-        if role in ("system", "developer"):
-            system.extend(text_parts(message.get("content"), f"{where}.content"))
-        elif role in ("tool", "function"):
-            index = _answered(message, where, calls, answers)
-            answers[index] = _response(message, where, calls[index], media, modern)
-        else:
-            break
-        position += 1
-    parts: list[JsonValue] = []
-    for answer in answers:
-        if answer is None:
-            raise refuse(
-                "every tool call must be followed by a message with its 'tool_call_id'",
-                f"messages[{position}].tool_call_id",
-                "missing_required_parameter",
-            )
-        parts.append(answer)
-    builder.add("user", parts, sealed=True)
-    builder.add("user", media)
-    return position
-
-
-def _answered(message: JsonObject, where: str, calls: list[_Call], answers: list[JsonObject | None]) -> int:
-    """Which call a result answers. Some layers give every call the same empty id: those are taken in order."""
-    call_id = split_id(as_text(message.get("tool_call_id")))[0]
-    by_name = message.get("role") == "function"
-    matches = [
-        index
-        for index, call in enumerate(calls)
-        if (call.name == message.get("name") if by_name else call.id == call_id)
-    ]
-    if not matches and by_name and len(calls) == 1:
-        matches = [0]  # the legacy form has one call, and its name may have been made legal
-    for index in matches:
-        if answers[index] is None:
-            return index
-    raise refuse(
-        "two tool results answer one call" if matches else "this tool result answers no call before it",
-        f"{where}.tool_call_id",
-    )
-
-
-def _response(message: JsonObject, where: str, call: _Call, media: list[JsonValue], modern: bool) -> JsonObject:
-    """One `functionResponse` part. Pictures go inside it, or to `media` where the model takes no parts there."""
-    parts = content_parts(message.get("content"), f"{where}.content", part_resolution=False)
-    text = "\n".join(as_text(as_object(part)["text"]) for part in parts if "text" in as_object(part))
-    pictures: list[JsonValue] = [part for part in parts if "text" not in as_object(part)]
-    failed = message.get("is_error") is True
-    response: JsonObject = {"name": call.name, "response": {"error": text} if failed else _result(text)}
-    if call.issued:
-        response = {"id": call.issued, **response}
-    if modern and pictures:
-        response["parts"] = pictures
-    else:
-        media.extend(pictures)
-    return {"functionResponse": response}
-
-
-def _result(text: str) -> JsonObject:
-    """An object as it is, anything else as text under `output`.
-
-    Arrays made models answer nothing, and a key `$ref` would be read as a reference to a media part.
-    """
-    if text.lstrip()[:1] == "{" and len(text) <= _MAX_PARSED and '"$ref"' not in text:
-        try:
-            parsed = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return {"output": text}
-        if isinstance(parsed, dict):
-            return parsed
-    return {"output": text}

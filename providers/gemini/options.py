@@ -1,6 +1,7 @@
 """The request's options -> `generationConfig`. What a model does not take is left out and named in the warnings."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import orjson
 
@@ -10,7 +11,9 @@ from providers.gemini import fields
 from providers.gemini.lenient import as_object, as_text
 from providers.gemini.schema import clean
 from providers.gemini.schema_subset import to_subset
+from providers.gemini.speech import VOICES
 from providers.gemini.thinking import thinking_config
+from providers.options import GeminiOptions
 from providers.types import JsonObject, JsonValue
 
 _MAX_STOPS = 5
@@ -19,7 +22,7 @@ _ANSWERS = {"text": "TEXT", "image": "IMAGE", "audio": "AUDIO"}
 
 
 def generation_config(
-    request: Mapping[str, JsonValue], google: JsonObject, info: ModelInfo, warnings: list[str]
+    request: Mapping[str, JsonValue], google: JsonObject, info: ModelInfo, warnings: list[str], options: GeminiOptions
 ) -> JsonObject:
     """`generationConfig`, empty when the request asks for nothing. `response_format` is `json_config`'s.
 
@@ -38,8 +41,10 @@ def generation_config(
     if seed is not None:
         config["seed"] = seed & _INT32
     for name in ("logprobs", "top_logprobs"):
-        if request.get(name):
+        if request.get(name) and options.logprobs == "refuse":
             raise UnsupportedFieldError("this provider returns no log probabilities", param=name)
+        if request.get(name):
+            warnings.append(f"{name}=dropped")
     if request.get("logit_bias"):
         warnings.append("logit_bias=dropped")
     thinking = thinking_config(request, google, info, maximum, warnings)
@@ -54,11 +59,17 @@ def generation_config(
 
 
 def json_config(
-    request: Mapping[str, JsonValue], info: ModelInfo, *, with_tools: bool, warnings: list[str]
+    request: Mapping[str, JsonValue],
+    info: ModelInfo,
+    *,
+    with_tools: bool,
+    warnings: list[str],
+    policy: Literal["instruct", "refuse"] = "instruct",
 ) -> tuple[JsonObject, list[str]]:
     """What `response_format` adds to `generationConfig`, and instructions for the model where a field cannot say it.
 
-    Before generation 3 a JSON type together with functions is refused: there the schema is told in words.
+    Before generation 3 a JSON type together with functions is refused: there the schema is told in words, or
+    (`policy`) UnsupportedFieldError is raised.
     """
     asked = fields.mapping(request, "response_format")
     kind = asked.get("type")
@@ -70,6 +81,8 @@ def json_config(
     schema = as_object(spec.get("schema"))
     told = [as_text(spec.get("description"))] if as_text(spec.get("description")) else []
     if with_tools and not info.tools_with_json:
+        if policy == "refuse":
+            raise UnsupportedFieldError("this model gives no JSON beside functions", param="response_format")
         warnings.append("response_format=instruction")
         words = "Unless you call a tool, answer with JSON only, without a code fence."
         if schema:
@@ -160,11 +173,18 @@ def _modalities(request: Mapping[str, JsonValue], info: ModelInfo, config: JsonO
 
 def _speech(request: Mapping[str, JsonValue], config: JsonObject) -> None:
     audio = fields.mapping(request, "audio")
-    if audio.get("format") not in (None, "pcm16"):
-        raise UnsupportedFieldError("this provider answers with pcm16 audio only", param="audio.format")
+    if audio.get("format") not in (None, "pcm16", "wav"):
+        raise UnsupportedFieldError("this provider answers with pcm16 and wav audio only", param="audio.format")
     voice = as_text(audio.get("voice"))
     if voice:
-        config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+        name = VOICES.get(voice.lower(), voice)
+        config["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}}
+
+
+def refuse_streamed_file(request: Mapping[str, JsonValue]) -> None:
+    """A WAV file says its length first: a stream can only be bare samples, as at OpenAI."""
+    if as_object(request.get("audio")).get("format") == "wav":
+        raise fields.refuse("streamed audio must be pcm16", "audio.format", "unsupported_value")
 
 
 def _pictures(

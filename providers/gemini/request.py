@@ -8,7 +8,9 @@ from providers.errors import BadRequestError, UnsupportedFieldError
 from providers.gemini import fields
 from providers.gemini.lenient import as_object, as_text
 from providers.gemini.messages import assemble
-from providers.gemini.options import generation_config, json_config
+from providers.gemini.options import generation_config, json_config, refuse_streamed_file
+from providers.gemini.signature_cache import NO_RECALL, Recall
+from providers.gemini.terms import USUAL, Dialect, Terms, add_cloud_fields, safety_settings, tier_headers
 from providers.gemini.tools import Tooling, translate_tools
 from providers.gemini.translated import Reading, Translated
 from providers.types import ChatRequest, JsonObject, JsonValue
@@ -38,25 +40,34 @@ _GOOGLE_FIELDS = frozenset(
 )  # fmt: skip
 _TIERS = {"flex": "flex", "priority": "priority", "fast": "priority"}
 _USUAL_TIERS = frozenset({"auto", "default", "standard", "scale"})
-_CACHE_NAME = re.compile(r"cachedContents/[A-Za-z0-9_-]{1,128}")
+_CACHE_NAME = re.compile(r"(projects/[\w:.-]{1,64}/locations/[\w-]{1,32}/)?cachedContents/[A-Za-z0-9_-]{1,128}", re.A)
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _MAX_WARNINGS = 16
 
 
-def to_generate_content(request: ChatRequest, info: ModelInfo) -> Translated:
+def to_generate_content(
+    request: ChatRequest, info: ModelInfo, terms: Terms = USUAL, recall: Recall = NO_RECALL
+) -> Translated:
     """The body to send, the lossy mappings, and what the answer must be read with.
+
+    `terms` are the provider's, `recall` knows the signatures that this caller's client may have lost.
 
     Raises BadRequestError for what no upstream would take, UnsupportedFieldError for what this model cannot express.
     """
     asked = request.fields
     warnings: list[str] = []
-    google = _google_fields(asked, warnings)
-    tooling = translate_tools(asked, info, warnings)
-    talk = assemble(request.messages(), info, tooling.names)
+    google = _google_fields(asked, terms.dialect, warnings)
+    tooling = translate_tools(asked, info, warnings, terms)
+    talk = assemble(request.messages(), info, tooling.names, recall, terms)
     if talk.continued:
         warnings.append("messages=continued")
-    config = generation_config(asked, google, info, warnings)
-    shape, told = json_config(asked, info, with_tools=tooling.declared > 0, warnings=warnings)
+    if talk.mended:
+        warnings.append("messages=results mended")
+    config = generation_config(asked, google, info, warnings, terms.options)
+    if request.stream:
+        refuse_streamed_file(asked)
+    policy = terms.options.json_with_tools
+    shape, told = json_config(asked, info, with_tools=tooling.declared > 0, warnings=warnings, policy=policy)
     config.update(shape)
     body: JsonObject = {"contents": list(talk.contents)}
     system = talk.system + [{"text": words} for words in told]
@@ -68,12 +79,12 @@ def to_generate_content(request: ChatRequest, info: ModelInfo) -> Translated:
         body["toolConfig"] = tooling.config
     if config:
         body["generationConfig"] = config
-    _add_settings(asked, google, body, warnings)
+    headers = _add_settings(asked, google, body, warnings, terms)
     warnings.extend(_unknown(asked))
     if request.strict:
         refuse_losses(warnings)
     reading = _reading(asked, tooling, info, json_text=bool(shape or told))
-    return Translated(body=body, warnings=tuple(warnings[:_MAX_WARNINGS]), reading=reading)
+    return Translated(body=body, headers=headers, warnings=tuple(warnings[:_MAX_WARNINGS]), reading=reading)
 
 
 def refuse_losses(warnings: list[str]) -> None:
@@ -92,10 +103,11 @@ def _reading(asked: Mapping[str, JsonValue], tooling: Tooling, info: ModelInfo, 
         single_call=tooling.legacy or asked.get("parallel_tool_calls") is False,
         json_text=json_text,
         searches_by_query=info.family == 0.0 or info.family >= 3.0,
+        wav=as_object(asked.get("audio")).get("format") == "wav",
     )
 
 
-def _google_fields(asked: Mapping[str, JsonValue], warnings: list[str]) -> JsonObject:
+def _google_fields(asked: Mapping[str, JsonValue], dialect: Dialect, warnings: list[str]) -> JsonObject:
     """Google's own options: `google`, or `extra_body.google` when a client sends that key literally."""
     google = {
         **as_object(as_object(asked.get("extra_body")).get("google")),
@@ -104,21 +116,32 @@ def _google_fields(asked: Mapping[str, JsonValue], warnings: list[str]) -> JsonO
     warnings.extend(
         f"google.{name}=dropped" if _PLAIN_NAME.fullmatch(name) else "google=dropped"
         for name in google
-        if name not in _GOOGLE_FIELDS
+        if name not in _GOOGLE_FIELDS and name not in dialect.google
     )
-    return {name: value for name, value in google.items() if name in _GOOGLE_FIELDS}
+    return {name: value for name, value in google.items() if name in _GOOGLE_FIELDS or name in dialect.google}
 
 
-def _add_settings(asked: Mapping[str, JsonValue], google: JsonObject, body: JsonObject, warnings: list[str]) -> None:
-    """Safety settings, service tier and cached content."""
+def _add_settings(
+    asked: Mapping[str, JsonValue], google: JsonObject, body: JsonObject, warnings: list[str], terms: Terms
+) -> dict[str, str]:
+    """Safety settings, service tier, cached content, labels; gives the headers that go with them."""
     safety = google.get("safety_settings") or google.get("safetySettings") or asked.get("safety_settings")
-    if safety is not None:
-        body["safetySettings"] = _safety(safety)
+    if safety is not None or terms.options.safety:
+        body["safetySettings"] = safety_settings(safety, terms)
+    headers: dict[str, str] = {}
     tier = fields.text(asked, "service_tier")
-    if tier in _TIERS:
+    if tier in _TIERS and terms.dialect.body_tier:
         body["serviceTier"] = _TIERS[tier]
+    elif tier in _TIERS:
+        headers = tier_headers(_TIERS[tier])
     elif tier is not None and tier not in _USUAL_TIERS:
         warnings.append("service_tier=dropped")
+    add_cloud_fields(asked, google, body, terms.dialect)
+    _add_cache(google, body, warnings)
+    return headers
+
+
+def _add_cache(google: JsonObject, body: JsonObject, warnings: list[str]) -> None:
     cached = google.get("cached_content") or google.get("cachedContent")
     if cached is None:
         return
@@ -129,18 +152,6 @@ def _add_settings(asked: Mapping[str, JsonValue], google: JsonObject, body: Json
     for name, field in (("system", "systemInstruction"), ("tools", "tools"), ("tool_choice", "toolConfig")):
         if body.pop(field, None) is not None:
             warnings.append(f"{name}=dropped")
-
-
-def _safety(settings: JsonValue) -> list[JsonValue]:
-    """`[{category, threshold}]`, one per category: the last one given."""
-    by_category: dict[str, JsonValue] = {}
-    for item in settings if isinstance(settings, list) else [settings]:
-        entry = as_object(item)
-        category, threshold = as_text(entry.get("category")), as_text(entry.get("threshold"))
-        if not category or not threshold:
-            raise fields.refuse("a safety setting needs 'category' and 'threshold'", "safety_settings")
-        by_category[category] = {"category": category, "threshold": threshold}
-    return list(by_category.values())
 
 
 def _unknown(asked: Mapping[str, JsonValue]) -> list[str]:

@@ -1,7 +1,6 @@
 """A whole `generateContent` answer -> a chat answer. Pure; ids are handed in."""
 
 import base64
-import binascii
 from collections.abc import Sequence
 
 import orjson
@@ -11,14 +10,25 @@ from providers.gemini.candidate import CandidateReader, Mint
 from providers.gemini.failures import error_in_answer
 from providers.gemini.finish import native_reason, refusal_of
 from providers.gemini.lenient import as_list, as_object, as_text
+from providers.gemini.signature_cache import NO_RECALL, Recall
+from providers.gemini.speech import as_wav, joined_audio
 from providers.gemini.translated import Reading
 from providers.gemini.usage import usage_from_metadata
 from providers.types import ChatResponse, JsonObject, JsonValue
 
-_TIERS = {"standard": "default"}
+_TIERS = {
+    "standard": "default",
+    # Google Cloud's `trafficType`
+    "on_demand": "default",
+    "on_demand_flex": "flex",
+    "on_demand_priority": "priority",
+    "provisioned_throughput": "scale",
+}
 
 
-def from_generate_content(body: bytes, *, model: str, mint: Mint, reading: Reading | None = None) -> ChatResponse:
+def from_generate_content(
+    body: bytes, *, model: str, mint: Mint, reading: Reading | None = None, recall: Recall = NO_RECALL
+) -> ChatResponse:
     """The answer in OpenAI's terms. `model` is what was asked for, used when the upstream does not say what served.
 
     A blocked prompt is an answer: one choice with a refusal and `content_filter`. Raises BadResponseError for an
@@ -29,7 +39,10 @@ def from_generate_content(body: bytes, *, model: str, mint: Mint, reading: Readi
     candidates = [item for item in as_list(data.get("candidates")) if isinstance(item, dict)]
     blocked = blocked_by(data)
     if candidates:
-        ends = [_choice(candidate, position, rules, mint) for position, candidate in enumerate(candidates)]
+        ends = [
+            _choice(candidate, position, CandidateReader(rules, mint, recall))
+            for position, candidate in enumerate(candidates)
+        ]
     elif blocked is not None:
         ends = [(_blocked_choice(blocked), 0)]
     else:
@@ -64,13 +77,14 @@ def blocked_by(data: JsonObject) -> str | None:
 
 
 def extra_of(data: JsonObject) -> JsonObject:
-    """Further top-level fields of the answer: the service tier, in OpenAI's word for the usual one."""
-    tier = as_text(as_object(data.get("usageMetadata")).get("serviceTier")).lower()
+    """Further top-level fields of the answer: the service tier, in OpenAI's words where they differ."""
+    metadata = as_object(data.get("usageMetadata"))
+    tier = (as_text(metadata.get("serviceTier")) or as_text(metadata.get("trafficType"))).lower()
     return {"service_tier": _TIERS.get(tier, tier)} if tier else {}
 
 
-def joined(deltas: Sequence[JsonObject]) -> JsonObject:
-    """One message from the deltas of one candidate."""
+def joined(deltas: Sequence[JsonObject], wav_of: str | None = None) -> JsonObject:
+    """One message from the deltas of one candidate; `wav_of`: audio of that type becomes a WAV file."""
     message: JsonObject = {"role": "assistant", "content": None, "refusal": None}
     for key in ("content", "reasoning_content"):
         pieces = [as_text(delta[key]) for delta in deltas if key in delta]
@@ -86,18 +100,17 @@ def joined(deltas: Sequence[JsonObject]) -> JsonObject:
                 message[key] = delta[key]
     spoken = [as_object(delta["audio"]) for delta in deltas if "audio" in delta]
     if spoken:
-        message["audio"] = {**spoken[0], "data": _one_audio([as_text(piece.get("data")) for piece in spoken])}
+        message["audio"] = {**spoken[0], "data": _one_audio([as_text(piece.get("data")) for piece in spoken], wav_of)}
     return message
 
 
-def _choice(candidate: JsonObject, position: int, reading: Reading, mint: Mint) -> tuple[JsonObject, int]:
-    reader = CandidateReader(reading, mint)
+def _choice(candidate: JsonObject, position: int, reader: CandidateReader) -> tuple[JsonObject, int]:
     deltas = reader.feed(candidate)
     end = reader.finish()
     index = candidate.get("index")
     choice: JsonObject = {
         "index": index if isinstance(index, int) and not isinstance(index, bool) and index >= 0 else position,
-        "message": joined([*deltas, end.delta]),
+        "message": joined([*deltas, end.delta], reader.wav_of),
         "logprobs": end.logprobs,
         "finish_reason": end.finish_reason,
         "native_finish_reason": end.native,
@@ -120,11 +133,8 @@ def _unnumbered(call: JsonValue) -> JsonObject:
     return {key: value for key, value in as_object(call).items() if key != "index"}
 
 
-def _one_audio(pieces: list[str]) -> str:
-    """Base64 of all pieces together; each is padded on its own."""
-    if len(pieces) == 1:
-        return pieces[0]
-    try:
-        return base64.b64encode(b"".join(base64.b64decode(piece) for piece in pieces)).decode()
-    except (binascii.Error, ValueError) as exc:
-        raise BadResponseError("the provider's audio cannot be read", billed=True) from exc
+def _one_audio(pieces: list[str], wav_of: str | None) -> str:
+    """Base64 of all pieces together: a WAV file of samples of the type `wav_of`, or what they are."""
+    if wav_of is not None:
+        return as_wav(pieces, wav_of)
+    return pieces[0] if len(pieces) == 1 else base64.b64encode(joined_audio(pieces)).decode()

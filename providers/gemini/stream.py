@@ -8,6 +8,7 @@ from providers.gemini.failures import error_in_answer
 from providers.gemini.finish import refusal_of
 from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.response import blocked_by, extra_of
+from providers.gemini.signature_cache import NO_RECALL, Recall
 from providers.gemini.translated import Reading
 from providers.gemini.usage import usage_from_metadata
 from providers.types import ChatChunk, JsonObject, JsonValue, Usage
@@ -18,17 +19,19 @@ _MAX_HELD = 64 * 1024 * 1024  # bytes of an array that came in pieces
 class ChunkTranslator:
     """Events in, chunks out. The reason for stopping is held back until `finish`: calls may follow it, it may repeat.
 
-    `model` is what the upstream says serves, None until it has said so; `extra` further top-level fields; `index` the
-    caller's choice that the upstream's first candidate stands for; `produced`: something to show has been given out.
+    `model` is what the upstream says serves, None until it has said so; `extra` further top-level fields (one object,
+    filled in while reading); `index` the caller's choice that the upstream's first candidate stands for; `produced`:
+    something to show has been given out.
     Each event is one object, or an array of them (a stream without `alt=sse`, whole or cut at blank lines).
     """
 
-    def __init__(self, reading: Reading, mint: Mint, index: int = 0) -> None:
+    def __init__(self, reading: Reading, mint: Mint, index: int = 0, recall: Recall = NO_RECALL) -> None:
         self.model: str | None = None
         self.extra: JsonObject = {}
         self.produced = False
         self._reading = reading
         self._mint = mint
+        self._recall = recall
         self.index = index
         self._readers: dict[int, CandidateReader] = {}
         self._metadata: JsonObject = {}
@@ -123,7 +126,7 @@ class ChunkTranslator:
         reader = self._readers.get(index)
         found = reader.feed(candidate) if reader else []
         if reader is None:
-            reader = self._readers[index] = CandidateReader(self._reading, self._mint)
+            reader = self._readers[index] = CandidateReader(self._reading, self._mint, self._recall)
             found = reader.feed(candidate)
             has_call = bool(found) and "tool_calls" in found[0]
             deltas.append((index, {"role": "assistant", "content": None if has_call else ""}))
@@ -137,7 +140,7 @@ class ChunkTranslator:
         if not isinstance(metadata, dict) or not metadata:
             return
         if not self._metadata:
-            self.extra = extra_of(data)
+            self.extra.update(extra_of(data))
         if None in metadata.values():
             metadata = {key: value for key, value in metadata.items() if value is not None}
         self._metadata.update(metadata)

@@ -13,6 +13,7 @@ from providers.gemini import fields
 from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.schema import clean, has_parameters
 from providers.gemini.schema_subset import to_subset
+from providers.gemini.terms import USUAL, Terms
 from providers.types import JsonObject, JsonValue
 
 _MAX_NAME = 64
@@ -94,7 +95,9 @@ class _Declared(Struct, frozen=True):
     param: str
 
 
-def translate_tools(request: Mapping[str, JsonValue], info: ModelInfo, warnings: list[str]) -> Tooling:
+def translate_tools(
+    request: Mapping[str, JsonValue], info: ModelInfo, warnings: list[str], terms: Terms = USUAL
+) -> Tooling:
     """Declarations, built-in tools and the calling mode. `functions` and `function_call` are read as their successors.
 
     Raises BadRequestError for malformed tools and for a choice that names an undeclared one, UnsupportedFieldError
@@ -111,10 +114,13 @@ def translate_tools(request: Mapping[str, JsonValue], info: ModelInfo, warnings:
     choice = request.get("function_call" if legacy else "tool_choice")
     config: JsonObject = _calling(choice, declared, names) if declared else {}
     tools: list[JsonValue] = [{"functionDeclarations": declarations}] if declarations else []
-    if built_in and declarations and not _mixes(info):
-        warnings.extend(f"{_field_of(name, request)}=dropped" for name in built_in)
+    if built_in and declarations and not (_mixes(info) and terms.dialect.server_tools):
+        places = [_field_of(name, request) for name in built_in]
+        if terms.options.search_with_functions == "refuse":
+            raise UnsupportedFieldError("this model takes no built-in tools together with functions", param=places[0])
+        warnings.extend(f"{place}=dropped" for place in places)
         built_in = {}
-    tools.extend({name: settings} for name, settings in built_in.items())
+    tools.extend({name: _known(name, settings, terms, warnings)} for name, settings in built_in.items())
     if built_in and declarations:
         config["includeServerSideToolInvocations"] = True
     return Tooling(
@@ -131,6 +137,14 @@ def translate_tools(request: Mapping[str, JsonValue], info: ModelInfo, warnings:
 def _mixes(info: ModelInfo) -> bool:
     """Whether built-in tools and functions go together: from generation 3 on. An undescribed model counts as new."""
     return info.family == 0.0 or info.family >= 3.0
+
+
+def _known(name: str, settings: JsonValue, terms: Terms, warnings: list[str]) -> JsonObject:
+    """The settings of a built-in tool without those of the other API."""
+    refused = terms.dialect.refused.get(name, frozenset())
+    given = as_object(settings)
+    warnings.extend(f"tools.{name}.{field}=dropped" for field in given if field in refused)
+    return {field: value for field, value in given.items() if field not in refused}
 
 
 def _field_of(name: str, request: Mapping[str, JsonValue]) -> str:

@@ -14,7 +14,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     wire name. `custom`: wire names of OpenAI "custom" tools, whose single argument is `input`. `legacy_function`: the
     caller used `functions`, so the call goes back as `function_call`. `single_call`: `parallel_tool_calls` was false,
     only the first call is passed on. `json_text`: JSON was asked for, so a code fence around all of it is taken off.
-    `searches_by_query`: searches are charged per query (generation 3) and not per grounded prompt.
+    `searches_by_query`: searches are charged per query (generation 3) and not per grounded prompt. `wav`: audio goes
+    back as a WAV file and not as bare samples.
     """
 
     names: Mapping[str, str] = {}
@@ -24,11 +25,14 @@ class Reading(Struct, frozen=True, kw_only=True):
     single_call: bool = False
     json_text: bool = False
     searches_by_query: bool = True
+    wav: bool = False
 
 
 class Translated(Struct, frozen=True, kw_only=True):
-    """A request in Google's terms. `warnings` holds each lossy mapping as `field=what happened`."""
+    """A request in Google's terms. `warnings` holds each lossy mapping as `field=what happened`, `headers` what this
+    request says beside its body."""
 
     body: JsonObject
+    headers: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
     reading: Reading = Reading()
