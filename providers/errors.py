@@ -22,6 +22,7 @@
 from typing import ClassVar, Literal
 
 Effect = Literal["none", "block", "failure"]
+Resend = Literal["same", "unsigned"]
 
 
 class ProviderError(Exception):
@@ -30,7 +31,8 @@ class ProviderError(Exception):
     `message` is safe to show to a client: no key, header value, upstream URL or prompt text.
     `status` is the upstream's HTTP status where there was one; `retry_after_s` what it asked us to wait;
     `billed` is True when the upstream may already have charged for the attempt; `outcome` is the label the
-    attempt carries in metrics.
+    attempt carries in metrics. `resend` says how the same upstream may be asked once more before anyone else is: with
+    the same request (the model slipped), or with its thought signatures left out (one of them was refused).
     """
 
     failover: ClassVar[bool] = False
@@ -51,6 +53,7 @@ class ProviderError(Exception):
         param: str | None = None,
         outcome: str | None = None,
         billed: bool = False,
+        resend: Resend | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -61,6 +64,7 @@ class ProviderError(Exception):
         self.param = param
         self.outcome = outcome or self.default_outcome
         self.billed = billed
+        self.resend = resend
 
 
 class BadRequestError(ProviderError):

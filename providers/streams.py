@@ -1,9 +1,10 @@
 """Streams of chunks: the open one an adapter returns, and `prime()`, which waits until it has proved itself."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from providers.errors import BadResponseError
-from providers.types import ChatChunk
+from providers.types import ChatChunk, JsonValue
 
 Batch = Sequence[ChatChunk]
 
@@ -14,7 +15,8 @@ class ChatStream:
     """Chunks of one answer in batches: all that one network read brought travels together.
 
     `model` is what the upstream says serves (it may learn it with the first chunk), `warnings` the lossy mappings of
-    the request. Iterate once. `aclose()` lets go of the connection and may be called at any time, more than once.
+    the request, `extra` further top-level fields of the answer as far as they are known by now. Iterate once.
+    `aclose()` lets go of the connection and may be called at any time, more than once.
     """
 
     def __init__(
@@ -24,9 +26,11 @@ class ChatStream:
         *,
         model: str,
         warnings: tuple[str, ...] = (),
+        extra: Mapping[str, JsonValue] = MappingProxyType({}),
     ) -> None:
         self.model = model
         self.warnings = warnings
+        self.extra = extra
         self._batches = batches
         self._aclose = aclose
 
@@ -48,6 +52,10 @@ class PrimedStream:
     @property
     def model(self) -> str:
         return self._stream.model
+
+    @property
+    def extra(self) -> Mapping[str, JsonValue]:
+        return self._stream.extra
 
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self._stream.__aiter__()

@@ -97,6 +97,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True, gc=False):
     `messages_json` is the client's `messages` array byte for byte, so that an OpenAI-compatible upstream gets it
     without a decode; `fields` holds every other top-level field (also unknown ones) but `model`, `messages`,
     `stream` and `stream_options`. With `strict`, a field that would be lost is refused instead of warned about.
+    `caller` is who asks, by the name of the client key: what is remembered for one is not shown to another. With
+    `unsigned` the thought signatures of the conversation are left out, because the upstream has refused one.
 
     `fetched` is the one value here that changes: what adapters fetched for this request, by the URL in its messages,
     so that the next candidate need not fetch it again.
@@ -108,6 +110,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True, gc=False):
     stream: bool = False
     include_usage: bool = False
     strict: bool = False
+    caller: str = ""
+    unsigned: bool = False
     fetched: dict[str, Fetched] = field(default_factory=dict)
 
     def messages(self) -> list[JsonObject]:

@@ -194,7 +194,10 @@ def _refused(failure: _Failure) -> ProviderError:
         return AuthenticationError("the provider refused the router's credentials")
     if _SIGNATURE.search(failure.message):
         return UnsupportedFieldError(
-            "the provider refused a thought signature of the conversation", param="messages", outcome="signature"
+            "the provider refused a thought signature of the conversation",
+            param="messages",
+            outcome="signature",
+            resend="unsigned",
         )
     return BadRequestError(scrubbed(failure.message) or "the provider refused the request")
 

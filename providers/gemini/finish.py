@@ -39,7 +39,7 @@ def finish_reason(native: str | None, *, shown: bool, called: bool) -> str:
     """
     name = native or "FINISH_REASON_UNSPECIFIED"
     if name in _MALFORMED:
-        raise BadResponseError("the model produced a malformed answer", outcome="malformed", billed=True)
+        raise BadResponseError("the model produced a malformed answer", outcome="malformed", billed=True, resend="same")
     if called:
         return "tool_calls"
     if name in FILTERED:

@@ -149,4 +149,4 @@ def _without_picture(data: JsonObject, candidates: list[JsonObject], parts: list
         )
     words = scrubbed(" ".join(as_text(part.get("text")) for part in parts).strip())[:_MAX_WORDS]
     message = f"the model answered without a picture: {words}" if words else "the model answered without a picture"
-    return BadResponseError(message, outcome="no_image", code="upstream_no_image", billed=True)
+    return BadResponseError(message, outcome="no_image", code="upstream_no_image", billed=True, resend="same")

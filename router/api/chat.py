@@ -5,10 +5,11 @@ import time
 from collections.abc import Sequence
 
 import orjson
+from msgspec.structs import replace
 
 from providers.errors import ProviderError, StreamInterruptedError
 from providers.streams import PrimedStream, prime
-from providers.types import ChatChunk, ChatResponse, JsonObject, Usage
+from providers.types import ChatChunk, ChatRequest, ChatResponse, JsonObject, Usage
 from router.api.body import require_json
 from router.api.chat_request import ParsedChat, parse_chat
 from router.api.envelope import Headers, stream_error_event
@@ -38,7 +39,8 @@ async def _whole(exchange: Exchange, parsed: ParsedChat) -> int:
     assert plan is not None
 
     async def call(candidate: Candidate) -> ChatResponse:
-        return await gateway.chat_providers[candidate.provider].complete(parsed.request, candidate.model)
+        provider = gateway.chat_providers[candidate.provider]
+        return await provider.complete(_for(candidate, parsed.request), candidate.model)
 
     outcome = await dispatch(plan, call, gateway.health, record.attempts)
     response = outcome.value
@@ -54,6 +56,11 @@ async def _whole(exchange: Exchange, parsed: ParsedChat) -> int:
     headers.append((b"openai-processing-ms", str(round((now - record.started) * 1000)).encode()))
     await exchange.answer(200, headers, orjson.dumps(_completion(exchange, response)))
     return 200
+
+
+def _for(candidate: Candidate, request: ChatRequest) -> ChatRequest:
+    """The request as this candidate gets it: after a refused thought signature, without any."""
+    return replace(request, unsigned=True) if candidate.resend == "unsigned" else request
 
 
 def _completion(exchange: Exchange, response: ChatResponse) -> JsonObject:
@@ -75,7 +82,8 @@ async def _stream(exchange: Exchange, parsed: ParsedChat) -> int:
     request = parsed.request
 
     async def call(candidate: Candidate) -> PrimedStream:
-        return await prime(await gateway.chat_providers[candidate.provider].stream(request, candidate.model))
+        provider = gateway.chat_providers[candidate.provider]
+        return await prime(await provider.stream(_for(candidate, request), candidate.model))
 
     outcome = await dispatch(plan, call, gateway.health, record.attempts)
     stream = outcome.value
@@ -104,6 +112,7 @@ async def _relay(exchange: Exchange, parsed: ParsedChat, outcome: Outcome[Primed
         int(time.time()),
         stream.model,
         include_usage=request.include_usage,
+        extra=stream.extra,
     )
     writer = _Writer(exchange)
     usage: Usage | None = None

@@ -114,6 +114,7 @@ def parse_chat(body: bytes, scope: Scope, key: ClientKey) -> ParsedChat:
         stream=stream,
         include_usage=include_usage,
         strict=directives.strict,
+        caller=key.name,
     )
     return ParsedChat(request, _features(request, shape, raw, key), directives)
 

@@ -1,11 +1,12 @@
 """Chunks -> server-sent events in the exact framing that every measured SDK accepts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 import orjson
 
-from providers.types import ChatChunk, JsonObject, Usage
+from providers.types import ChatChunk, JsonObject, JsonValue, Usage
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -20,14 +21,23 @@ HEADERS = [
 class ChunkRenderer:
     """Renders one answer's chunks: same id, `created` and `model` on each, the role chunk first, usage last.
 
+    `extra` holds further top-level fields that every chunk carries (`service_tier`).
     With `include_usage` every chunk but the last says `"usage": null`, as OpenAI's do; without, none names it.
     """
 
     __slots__ = ("_head", "_started", "_tail", "_usage_tail", "finished")
 
-    def __init__(self, response_id: str, created: int, model: str, *, include_usage: bool) -> None:
+    def __init__(
+        self,
+        response_id: str,
+        created: int,
+        model: str,
+        *,
+        include_usage: bool,
+        extra: Mapping[str, JsonValue] = MappingProxyType({}),
+    ) -> None:
         shared = {"id": response_id, "object": "chat.completion.chunk", "created": created, "model": model}
-        self._head = b"data: " + orjson.dumps({**shared, "system_fingerprint": None})[:-1] + b',"choices":['
+        self._head = b"data: " + orjson.dumps({**shared, "system_fingerprint": None, **extra})[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
         self._usage_tail = b'],"usage":'
         self._started: set[int] = set()

@@ -2,8 +2,11 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from providers.errors import ProviderError, UpstreamTimeoutError
 from router.errors import RouterError
@@ -36,17 +39,21 @@ async def dispatch(
 ) -> Outcome[T]:
     """Ask the plan's candidates in order until one answers.
 
+    One whose error says how to ask it once more (`ProviderError.resend`) is asked at once, as an attempt like any
+    other; that happens once in a request.
     `attempts` collects every call made, also when this raises or is cancelled, so that accounting sees them all.
     Raises the ProviderError of an attempt that must not fail over (a client error, a refusal), else
     AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
     """
     deadline = health.now() + plan.deadline_s
-    for position, candidate in enumerate(plan.candidates):
-        if candidate.retry:
+    waiting = deque(plan.candidates)
+    while waiting:
+        candidate = waiting.popleft()
+        if candidate.retry and candidate.resend is None:
             if not _worth_a_retry(attempts):
                 break
             await asyncio.sleep(_pause_s(deadline - health.now()))
-        more = any(not other.retry for other in plan.candidates[position + 1 :])
+        more = any(not other.retry for other in waiting)
         started = health.now()
         budget_s = _budget_s(candidate, deadline - started, more=more)
         if budget_s <= 0:
@@ -67,6 +74,9 @@ async def dispatch(
         _note(attempts, Attempt(candidate=candidate, duration_s=health.now() - started, error=error), health)
         if error is None:
             return Outcome(value, tuple(attempts))
+        if error.resend is not None and all(attempt.candidate.resend is None for attempt in attempts):
+            waiting.appendleft(replace(candidate, retry=True, resend=error.resend))
+            continue
         if not error.failover:
             raise error
         if error.billed and plan.kind == "image":
@@ -81,8 +91,8 @@ def _note(attempts: list[Attempt], attempt: Attempt, health: Health) -> None:
 
 def _worth_a_retry(attempts: Sequence[Attempt]) -> bool:
     """Whether the same target may answer the same request after all: not one it refused, nor one it told to wait."""
-    error = attempts[-1].error if attempts else None
-    return error is not None and error.effect == "failure"
+    last = attempts[-1] if attempts else None
+    return last is not None and last.error is not None and last.error.effect == "failure" and not last.candidate.resend
 
 
 def _pause_s(left_s: float) -> float:

@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 from msgspec import Struct
 
 from providers.catalogue import ModelInfo
-from providers.errors import ProviderError
+from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
 
 T = TypeVar("T")
@@ -117,7 +117,8 @@ class Candidate(Struct, frozen=True, kw_only=True, gc=False):
 
     `timeout_s` bounds the wait for a whole answer, or for the first content of a stream. `route` is the public model
     whose target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
-    `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now.
+    `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
+    is set on one that is asked a second time because its first error said how (see `ProviderError`).
     """
 
     provider: str
@@ -132,6 +133,7 @@ class Candidate(Struct, frozen=True, kw_only=True, gc=False):
     retry: bool = False
     last_resort: bool = False
     blocked: bool = False
+    resend: Resend | None = None
 
     @property
     def name(self) -> str:

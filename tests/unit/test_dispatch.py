@@ -260,3 +260,69 @@ async def test_the_pause_before_a_retry_counts_against_the_deadline() -> None:
                 [],
             )
         assert time.monotonic() - started < 0.08
+
+
+SLIPPED = BadResponseError("slipped", outcome="malformed", resend="same")
+SIGNATURE = UnsupportedFieldError("refused", outcome="signature", resend="unsigned")
+
+
+async def test_an_upstream_that_slipped_is_asked_once_more_at_once_and_both_attempts_count() -> None:
+    asked: list[str] = []
+    attempts: list[Attempt] = []
+    script: dict[str, list[Step]] = {"a/m": [SLIPPED, "hello"], "b/m": ["never"]}
+    found = await dispatch(plan(A, B), upstreams(script, asked), real_health(), attempts)
+    assert (found.value, asked) == ("hello", ["a/m", "a/m"])
+    assert [(each.outcome, each.candidate.resend) for each in attempts] == [("malformed", None), ("ok", "same")]
+
+
+async def test_the_error_says_how_the_second_request_differs() -> None:
+    seen: list[str | None] = []
+
+    async def call(who: Candidate) -> str:
+        seen.append(who.resend)
+        if who.resend is None:
+            raise SIGNATURE
+        return "hello"
+
+    assert (await dispatch(plan(A), call, real_health(), [])).value == "hello"
+    assert seen == [None, "unsigned"]
+
+
+@pytest.mark.parametrize("error", [SLIPPED, SIGNATURE], ids=["slipped", "signature"])
+async def test_what_fails_again_goes_to_the_next_and_nothing_is_sent_again_twice(error: ProviderError) -> None:
+    asked: list[str] = []
+    attempts: list[Attempt] = []
+    script: dict[str, list[Step]] = {"a/m": [error, error], "b/m": [error], "c/m": ["hello"]}
+    found = await dispatch(plan(A, B, C), upstreams(script, asked), real_health(), attempts)
+    assert (found.value, asked) == ("hello", ["a/m", "a/m", "b/m", "c/m"])
+
+
+async def test_a_sole_candidate_that_slips_twice_is_not_asked_a_third_time() -> None:
+    asked: list[str] = []
+    again = candidate("a/m", retry=True)
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A, again), upstreams({"a/m": [SLIPPED, SLIPPED]}, asked), real_health(), [])
+    assert asked == ["a/m", "a/m"]
+    assert caught.value.last is SLIPPED
+
+
+async def test_a_picture_that_did_not_come_is_asked_for_once_more_although_it_was_billed() -> None:
+    asked: list[str] = []
+    empty = BadResponseError("no picture", outcome="no_image", billed=True, resend="same")
+    script: dict[str, list[Step]] = {"a/m": [empty, empty], "b/m": ["never"]}
+    with pytest.raises(AllAttemptsFailedError):
+        await dispatch(plan(A, B, kind="image"), upstreams(script, asked), real_health(), [])
+    assert asked == ["a/m", "a/m"], "a third could be charged a third time"
+
+
+async def test_there_is_no_second_request_without_time_for_it() -> None:
+    asked: list[str] = []
+
+    async def call(who: Candidate) -> str:
+        asked.append(who.name)
+        await asyncio.sleep(0.06)
+        raise SLIPPED
+
+    with pytest.raises(AllAttemptsFailedError):
+        await dispatch(plan(A, deadline_s=0.05), call, real_health(), [])
+    assert asked == ["a/m"]
