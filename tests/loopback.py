@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -59,18 +60,28 @@ Script = Callable[[Seen, Reply], Awaitable[None]]
 
 @dataclass
 class Server:
-    """`url` ends without a slash; `seen` holds the requests in order; `connections` counts accepted sockets."""
+    """`url` ends without a slash; `seen` holds the requests in order; `connections` counts accepted sockets.
+
+    With TLS `names` holds the server name that each client asked for.
+    """
 
     url: str
     seen: list[Seen] = field(default_factory=list)
     connections: int = 0
     open: int = 0
+    names: list[str | None] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
 
 @asynccontextmanager
-async def serving(script: Script) -> AsyncIterator[Server]:
+async def serving(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
     """A server that answers every request with `script`, keeping connections alive until the script closes them."""
     server = Server("")
+    if tls is not None:
+        tls.sni_callback = lambda _connection, name, _context: server.names.append(name)
     tasks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,8 +105,8 @@ async def serving(script: Script) -> AsyncIterator[Server]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:
