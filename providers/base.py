@@ -25,6 +25,15 @@ class ChatProvider(Protocol):
 
 
 @runtime_checkable
+class MediaLoader(Protocol):
+    """A chat provider that must have the bytes of what messages name by URL."""
+
+    async def load_media(self, request: ChatRequest) -> None:
+        """Fetch them into `request.fetched`, so that no attempt waits for it. Raises `BadRequestError`."""
+        ...
+
+
+@runtime_checkable
 class ImageProvider(Protocol):
     """Makes or edits pictures. Raises `ProviderError` and nothing else."""
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from providers.base import ChatProvider, ImageProvider
 from providers.catalogue import Catalogue
 from providers.eachlabs.adapter import EachlabsProvider
+from providers.fetch import Fetcher
 from providers.gemini.adapter import GeminiProvider
 from providers.jobs import JobTimings
 from providers.openai.adapter import OpenAIProvider
@@ -14,7 +15,10 @@ from providers.upstream import Upstream
 
 
 class ProviderSpec(Struct, frozen=True, kw_only=True):
-    """What is needed to reach one provider. `type` is a key of the table below."""
+    """What is needed to reach one provider. `type` is a key of the table below.
+
+    `fetcher` opens the URLs of finished pictures; with `fetch_media` also those that callers name.
+    """
 
     name: str
     type: str
@@ -24,6 +28,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     idle_timeout_s: float = 300.0
     organization: str | None = None
     result_hosts: tuple[str, ...] = ()
+    fetcher: Fetcher
+    fetch_media: bool = True
 
 
 class Connected(Struct, frozen=True):
@@ -54,7 +60,7 @@ Built = tuple[ChatProvider | ImageProvider, list[Upstream]]
 
 def _gemini(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"x-goog-api-key": spec.api_key or ""})
-    return GeminiProvider(spec.name, upstream, models), [upstream]
+    return GeminiProvider(spec.name, upstream, models, spec.fetcher if spec.fetch_media else None), [upstream]
 
 
 def _openai(spec: ProviderSpec, models: Catalogue) -> Built:
@@ -62,14 +68,13 @@ def _openai(spec: ProviderSpec, models: Catalogue) -> Built:
     if spec.organization:
         headers["openai-organization"] = spec.organization
     upstream = _upstream(spec, headers)
-    return OpenAIProvider(spec.name, upstream, models), [upstream]
+    return OpenAIProvider(spec.name, upstream, models, spec.fetcher, spec.result_hosts), [upstream]
 
 
 def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"x-api-key": spec.api_key or ""})
-    files = _upstream(spec, {})  # finished pictures lie on other hosts: the key must not go there
-    provider = EachlabsProvider(spec.name, upstream, files, models, JobTimings(), result_hosts=spec.result_hosts)
-    return provider, [upstream, files]
+    provider = EachlabsProvider(spec.name, upstream, spec.fetcher, models, JobTimings(), spec.result_hosts)
+    return provider, [upstream]
 
 
 def _upstream(spec: ProviderSpec, headers: Mapping[str, str]) -> Upstream:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from providers.errors import ProviderError
+from providers.fetch import Fetcher
 from providers.registry import Connected, ProviderSpec, connect
 from router.accounting.metrics import Metrics
 from router.api.chat import chat_completions
@@ -63,7 +65,9 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
     `app.state.gateway` holds the wired objects; the server sets its `draining` flag and calls `cut()`.
     """
     health = Health(clock)
-    connected = connect(_specs(settings), settings.catalogue)
+    fetch = settings.fetch
+    fetcher = Fetcher(trusted_origins=fetch.allow_origins, timeout_s=fetch.timeout_s, max_bytes=fetch.max_bytes)
+    connected = connect(_specs(settings, fetcher), settings.catalogue)
     serving: dict[Kind, Collection[str]] = {"chat": connected.chat, "image": connected.images}
     planner = Planner(settings, compile_rules(settings), health, serving)
     metrics = Metrics(_labels(settings), health, settings.catalogue)
@@ -74,11 +78,11 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.server.docs else None,
-        lifespan=_lifespan(connected),
+        lifespan=_lifespan(connected, fetcher),
         redirect_slashes=False,
     )
     app.state.gateway = gateway
-    hot = _add_routes(app, gateway, store)
+    hot = _add_routes(app, gateway, store, fetcher if fetch.enabled else None)
     _add_error_handlers(app)
     app.edge = _edge(hot, settings)
     return app
@@ -113,7 +117,7 @@ def _edge(hot: Mapping[str, ASGIApp], settings: Settings) -> Callable[[ASGIApp],
     return around
 
 
-def _specs(settings: Settings) -> list[ProviderSpec]:
+def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
     return [
         ProviderSpec(
             name=provider.name,
@@ -124,29 +128,33 @@ def _specs(settings: Settings) -> list[ProviderSpec]:
             idle_timeout_s=provider.idle_timeout_s,
             organization=provider.options.organization,
             result_hosts=provider.options.result_hosts,
+            fetcher=fetcher,
+            fetch_media=settings.fetch.enabled,
         )
         for provider in settings.providers.values()
         if provider.enabled
     ]
 
 
-def _lifespan(connected: Connected) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(connected: Connected, fetcher: Fetcher) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for upstream in connected.upstreams:
                 await upstream.open()
                 stack.push_async_callback(upstream.aclose)
+            await fetcher.open()
+            stack.push_async_callback(fetcher.aclose)
             yield
 
     return lifespan
 
 
-def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore) -> dict[str, ASGIApp]:
-    """Register every path under each prefix; gives the raw endpoints by path."""
+def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetcher | None) -> dict[str, ASGIApp]:
+    """Register every path under each prefix; gives the raw endpoints by path. `media` opens callers' URLs."""
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
     generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
-    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, store))
+    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(partial(parse_edit, fetcher=media), store))
     models, route, ops = ModelsHandler(gateway), RouteHandler(gateway), OpsHandler(gateway)
     raw = {
         "/chat/completions": chat,

@@ -17,7 +17,8 @@ from providers.eachlabs.translate import (
     to_prediction,
     warnings_of,
 )
-from providers.errors import BadResponseError, ProviderError
+from providers.errors import ProviderError
+from providers.fetch import Fetcher, fetch_result
 from providers.jobs import Done, JobTimings, Pending, run_job
 from providers.types import ImageRequest, ImageResponse
 from providers.upstream import Upstream
@@ -26,23 +27,23 @@ from providers.upstream import Upstream
 class EachlabsProvider:
     """Pictures from Eachlabs, one per call.
 
-    `upstream` carries the key and reaches the API; `files` has no key and fetches results, from the API's own origin
-    or from `result_hosts` (a name covers its subdomains; https only). `cancel` addresses are followed on the API's
-    origin only: both come out of an answer, and the key must not.
+    `upstream` carries the key and reaches the API; `fetcher` has no key and opens results, at the API's own origin and
+    at public hosts (with `result_hosts`: at those only). `cancel` addresses are followed on the API's origin only: both
+    come out of an answer, and the key must not.
     """
 
     def __init__(
         self,
         name: str,
         upstream: Upstream,
-        files: Upstream,
+        fetcher: Fetcher,
         models: Catalogue,
         timings: JobTimings | None = None,
         result_hosts: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self._upstream = upstream
-        self._files = files
+        self._fetcher = fetcher
         self._models = models
         self._timings = timings or JobTimings()
         self._result_hosts = result_hosts
@@ -82,30 +83,11 @@ class EachlabsProvider:
     async def _fetch(self, address: str) -> bytes:
         if address.startswith("data:"):
             return data_url_bytes(address)
-        url = _url(address)
-        if url is None or not self._trusted(url):
-            raise BadResponseError("the upstream's picture lies elsewhere", outcome="bad_image", billed=True)
-        try:
-            return (await self._files.get(address, _file_error)).body
-        except ProviderError as error:
-            error.billed = True
-            raise
-
-    def _trusted(self, url: URL) -> bool:
-        if url.origin() == self._origin:
-            return True
-        host = (url.host or "").lower()
-        own_port = url.scheme == "https" and url.is_default_port()
-        return own_port and any(host == name or host.endswith(f".{name}") for name in self._result_hosts)
+        return await fetch_result(self._fetcher, address, base_url=self._upstream.base_url, hosts=self._result_hosts)
 
 
 def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     return error_from(status, headers, body, datetime.now(UTC))
-
-
-def _file_error(status: int, _headers: Mapping[str, str], _body: bytes) -> ProviderError:
-    message = "the upstream's picture could not be fetched"
-    return BadResponseError(message, status=status, outcome="bad_image", billed=True)
 
 
 def _url(text: str) -> URL | None:

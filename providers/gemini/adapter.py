@@ -9,11 +9,13 @@ import orjson
 from providers.catalogue import Catalogue, ModelInfo, lookup
 from providers.errors import BadRequestError, ProviderError, UnsupportedFieldError
 from providers.event_stream import EventStream
+from providers.fetch import Fetcher
 from providers.gemini import fields
 from providers.gemini.failures import error_from
 from providers.gemini.fanout import all_or_none
 from providers.gemini.images import from_image_content, to_image_content
 from providers.gemini.interleaved import Interleaved
+from providers.gemini.media import inlined, load_media
 from providers.gemini.request import to_generate_content
 from providers.gemini.response import from_generate_content
 from providers.gemini.stream import ChunkTranslator
@@ -31,19 +33,27 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 class GeminiProvider:
     """Chat and pictures by `generateContent`. The key is a fixed header (`x-goog-api-key`) of `upstream`.
 
-    `models` describes what each model takes. Raises ProviderError and nothing else; cancellation passes through.
+    `models` describes what each model takes; `media` fetches what messages name by URL (None: such messages are
+    refused). Raises ProviderError and nothing else; cancellation passes through.
     """
 
-    def __init__(self, name: str, upstream: Upstream, models: Catalogue) -> None:
+    def __init__(self, name: str, upstream: Upstream, models: Catalogue, media: Fetcher | None = None) -> None:
         self.name = name
         self._upstream = upstream
         self._models = models
+        self._media = media
+
+    async def load_media(self, request: ChatRequest) -> None:
+        """Fetch what the messages name by URL, once for all attempts. Raises BadRequestError naming the part."""
+        if self._media is not None:
+            await load_media(request, self._media)
 
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         """The whole answer. `n` choices are as many concurrent calls; one that fails ends them all."""
         try:
             model, info = self._model(model)
             count = _choices(request)
+            request = await self._with_media(request)
             translated = to_generate_content(request, info)
             body = _encoded(translated.body)
             calls = [self._one(body, translated, model) for _ in range(count)]
@@ -57,6 +67,7 @@ class GeminiProvider:
         try:
             model, info = self._model(model)
             count = _choices(request)
+            request = await self._with_media(request)
             translated = to_generate_content(request, info)
             sources = await self._open(model, _encoded(translated.body), count)
         except ProviderError as exc:
@@ -93,6 +104,10 @@ class GeminiProvider:
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
             raise
+
+    async def _with_media(self, request: ChatRequest) -> ChatRequest:
+        await self.load_media(request)
+        return inlined(request)
 
     def _model(self, model: str) -> tuple[str, ModelInfo]:
         for prefix in _PREFIXES:

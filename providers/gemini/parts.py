@@ -129,13 +129,23 @@ def by_url(url: str, where: str, default_mime: str) -> JsonObject:
         return data_url(url, where, default_mime)
     if scheme == "gs://" or url.startswith(_FILES):
         return _reference(url)
-    if scheme in ("https", "http:"):
-        if urlsplit(url).hostname in _YOUTUBE_HOSTS:
-            return {"fileData": {"fileUri": url}}
+    if is_remote(url):
         raise UnsupportedFieldError(
             "this provider takes media as data URLs; send the bytes inline", param=where, code="invalid_image_url"
         )
+    if scheme in ("https", "http:"):
+        return {"fileData": {"fileUri": url}}
     raise refuse("a media URL must be a data: or https: URL", where, "invalid_image_url")
+
+
+def is_remote(url: str) -> bool:
+    """Whether somebody has to fetch this: an http(s) URL that is neither a file at Google nor a film on YouTube."""
+    if url[:5].lower() not in ("https", "http:") or url.startswith(_FILES):
+        return False
+    try:
+        return urlsplit(url).hostname not in _YOUTUBE_HOSTS
+    except ValueError:  # brackets that hold no IPv6 address
+        return True
 
 
 def data_url(url: str, where: str, default_mime: str) -> JsonObject:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import aiohttp
 from msgspec import structs
-from yarl import URL
 
 from providers.catalogue import Catalogue, lookup
 from providers.errors import (
@@ -17,6 +16,7 @@ from providers.errors import (
     UpstreamTimeoutError,
 )
 from providers.event_stream import EventStream, before_content, one_batch
+from providers.fetch import Fetcher, fetch_result
 from providers.openai.images import (
     FormFile,
     ImageItem,
@@ -39,13 +39,25 @@ _NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "pr
 
 
 class OpenAIProvider:
-    """Chat and pictures of any upstream that speaks OpenAI's wire. `upstream` holds its base URL (to `/v1`) and key."""
+    """Any upstream that speaks OpenAI's wire. `upstream` holds its base URL (to `/v1`) and key.
 
-    def __init__(self, name: str, upstream: Upstream, models: Catalogue) -> None:
+    `fetcher` opens the URLs of pictures that come as such, at the upstream's own origin and at public hosts (with
+    `result_hosts`: at those only); without one they count as not delivered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        upstream: Upstream,
+        models: Catalogue,
+        fetcher: Fetcher | None = None,
+        result_hosts: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self._upstream = upstream
         self._models = models
-        self._origin = URL(upstream.base_url).origin()
+        self._fetcher = fetcher
+        self._result_hosts = result_hosts
 
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         info = lookup(self._models, self.name, model)
@@ -117,13 +129,13 @@ class OpenAIProvider:
         )
 
     async def _bytes_of(self, item: ImageItem) -> bytes:
-        """The item's bytes. A URL is fetched (with our key) from the upstream's own origin only."""
+        """The item's bytes. A URL is fetched without our key."""
         if item.data is not None:
             return item.data
-        url = _url(item.url)
-        if url is None or url.origin() != self._origin:
+        if self._fetcher is None:
             raise BadResponseError("the upstream's picture lies elsewhere", outcome="bad_image", billed=True)
-        return (await self._upstream.get(item.url or "", _picture_error)).body
+        base_url = self._upstream.base_url
+        return await fetch_result(self._fetcher, item.url or "", base_url=base_url, hosts=self._result_hosts)
 
     def _read(self, body: bytes, model: str, headers: Mapping[str, str], warnings: tuple[str, ...]) -> ChatResponse:
         try:
@@ -153,24 +165,11 @@ def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> Provide
     return error_from(status, headers, body, datetime.now(UTC))
 
 
-def _picture_error(status: int, _headers: Mapping[str, str], _body: bytes) -> ProviderError:
-    message = "the upstream's picture could not be fetched"
-    return BadResponseError(message, status=status, outcome="bad_image", billed=True)
-
-
 def _may_be_billed(error: ProviderError) -> bool:
     """Whether the upstream may have made the picture before it failed: a 5xx, a lost answer, a timeout."""
     if error.outcome in _NOT_BILLED or error.status == 503:
         return False
     return isinstance(error, UnavailableError | UpstreamTimeoutError | BadResponseError)
-
-
-def _url(text: str | None) -> URL | None:
-    try:
-        url = URL(text or "", encoded=True)  # a signed address must go out as it came
-        return url if url.scheme in ("http", "https") and url.host and not url.user else None
-    except ValueError:
-        return None
 
 
 def _new_id() -> str:

@@ -15,8 +15,9 @@ CLIENT_CLOSED = 499  # the client left; nginx's number, for logs and metrics onl
 class RequestRecord:
     """Collects what happens to one request; `close()` hands it to `closed` once, later calls are ignored.
 
-    Times are monotonic seconds. `attempts` is the list dispatch appends to. `interrupted` is set when a stream broke
-    off after its first content; such a request still has status 200 on the wire.
+    Times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is the time that went into media
+    by URL before. `interrupted` is set when a stream broke off after its first content; such a request still has status
+    200 on the wire.
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class RequestRecord:
         "duration_s",
         "error_code",
         "features",
+        "fetch_s",
         "first_content_s",
         "id",
         "images",
@@ -67,6 +69,7 @@ class RequestRecord:
         self.cost_usd: Decimal | None = None
         self.cost_source = "unknown"
         self.first_content_s: float | None = None
+        self.fetch_s = 0.0
         self.overhead_s = 0.0
         self.warnings: tuple[str, ...] = ()
         self.interrupted = False
@@ -101,8 +104,9 @@ class RequestRecord:
             )
 
     def measure_overhead(self, now: float) -> float:
-        """Note the seconds so far that were not spent waiting for an upstream; called when the answer starts."""
-        self.overhead_s = max(0.0, now - self.started - sum(attempt.duration_s for attempt in self.attempts))
+        """Note the seconds so far that were not spent waiting for others; called when the answer starts."""
+        waited_s = self.fetch_s + sum(attempt.duration_s for attempt in self.attempts)
+        self.overhead_s = max(0.0, now - self.started - waited_s)
         return self.overhead_s
 
     def close(self, status: int, now: float, error_code: str | None = None) -> None:

@@ -14,6 +14,7 @@ from router.api.body import require_json
 from router.api.chat_request import ParsedChat, parse_chat
 from router.api.envelope import Headers, stream_error_event
 from router.api.gateway import Exchange, common_headers, watched
+from router.api.media import load_media
 from router.api.sse import DONE, HEADERS, KEEP_ALIVE, ChunkRenderer
 from router.routing.dispatch import dispatch
 from router.routing.plan import Candidate, Outcome
@@ -35,6 +36,7 @@ async def chat_completions(exchange: Exchange) -> int:
 
 
 async def _whole(exchange: Exchange, parsed: ParsedChat) -> int:
+    await load_media(exchange, parsed.request)
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
 
@@ -77,6 +79,7 @@ def _completion(exchange: Exchange, response: ChatResponse) -> JsonObject:
 
 
 async def _stream(exchange: Exchange, parsed: ParsedChat) -> int:
+    await load_media(exchange, parsed.request)
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
     request = parsed.request

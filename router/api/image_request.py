@@ -12,12 +12,14 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
+from providers.fetch import Fetcher
 from providers.pictures import sniff_mime
 from providers.types import ImageInput, ImageRequest, ImageSize, JsonValue
 from router.api.body import header, read_body, require_json
 from router.api.chat_fields import require_shallow
 from router.api.chat_request import affinity, decode_object, refuse_forbidden
 from router.api.directives import take_directives
+from router.api.remote_pictures import fetch_pictures
 from router.errors import InvalidRequestError, UnsupportedMediaTypeError
 from router.pictures.sizes import parse_size
 from router.pictures.transcode import check_upload
@@ -61,13 +63,19 @@ async def parse_generation(scope: Scope, receive: Receive, settings: Settings, k
     return build_image_request(decode_json(body), scope, key, edit=False)
 
 
-async def parse_edit(scope: Scope, receive: Receive, settings: Settings, key: ClientKey) -> ParsedImage:
-    """POST /v1/images/edits: multipart (`image`, `image[]`, `image[0]`) or JSON (`images`)."""
+async def parse_edit(
+    scope: Scope, receive: Receive, settings: Settings, key: ClientKey, fetcher: Fetcher | None = None
+) -> ParsedImage:
+    """POST /v1/images/edits: multipart (`image`, `image[]`, `image[0]`) or JSON (`images`).
+
+    `fetcher` opens the URLs of pictures; None: they are refused.
+    """
     declared = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
     server = settings.server
     if declared == "application/json":
         body = await read_body(scope, receive, limit_bytes=server.json_limit_bytes, timeout_s=server.body_timeout_s)
-        return build_image_request(decode_json(body), scope, key, edit=True)
+        fields = await fetch_pictures(decode_json(body), fetcher, _MAX_IMAGES + 1)
+        return build_image_request(fields, scope, key, edit=True)
     if declared != "multipart/form-data":
         raise UnsupportedMediaTypeError("send multipart/form-data or application/json")
     body = await read_body(scope, receive, limit_bytes=server.upload_limit_bytes, timeout_s=server.body_timeout_s)
@@ -204,9 +212,11 @@ def _pictures(fields: dict[str, object]) -> list[ImageInput]:
 
 
 def _given(item: object, where: str) -> ImageInput:
-    """One picture: an upload, a data URL, or `{"image_url": ...}` around one."""
+    """One picture: an upload, bytes that were fetched, a data URL, or `{"image_url": ...}` around one."""
     if isinstance(item, ImageInput):
         return item
+    if isinstance(item, bytes):
+        return _picture(item, where, "image.png")
     if isinstance(item, Mapping):
         if item.get("file_id"):
             raise InvalidRequestError(f"'{where}.file_id' is not supported", param=where, code="unsupported_value")
@@ -214,9 +224,9 @@ def _given(item: object, where: str) -> ImageInput:
         item = item.get("url") if isinstance(item, Mapping) else item
     if not isinstance(item, str):
         raise InvalidRequestError(f"'{where}' must be a picture", param=where, code="invalid_type")
-    if item.startswith(("http://", "https://")):
+    if item[:8].lower().startswith(("http://", "https://")):
         raise InvalidRequestError(
-            f"'{where}': pictures by URL are not fetched; send a data URL", param=where, code="unsupported_value"
+            f"'{where}': pictures by URL are not fetched; send a data URL", param=where, code="invalid_image_url"
         )
     text = item.partition(",")[2] if item.startswith("data:") else item
     try:

@@ -7,6 +7,7 @@ from router.errors import Problem
 from router.settings.document import Document, Loc
 from router.settings.fields import optional_seconds, seconds
 from router.settings.shapes import (
+    FetchShape,
     ImagesShape,
     KeyShape,
     ModelShape,
@@ -20,6 +21,7 @@ from router.settings.values import (
     DEFAULT_BASE_URLS,
     Alias,
     ClientKey,
+    FetchSettings,
     Hedge,
     ImageSettings,
     ModelSettings,
@@ -34,7 +36,7 @@ from router.settings.values import (
 
 KEYS_VARIABLE = "TURNOUT_API_KEYS"
 _MIB = 1024 * 1024
-_SERVER, _ROUTING, _IMAGES = ServerSettings(), RoutingSettings(), ImageSettings()
+_SERVER, _ROUTING, _IMAGES, _FETCH = ServerSettings(), RoutingSettings(), ImageSettings(), FetchSettings()
 
 
 def build_server(shape: ServerShape, environ: Mapping[str, str]) -> ServerSettings:
@@ -74,6 +76,15 @@ def build_images(shape: ImagesShape) -> ImageSettings:
         ttl_s=seconds(shape.ttl_ms, shape.ttl_s, _IMAGES.ttl_s),
         quota_bytes=_bytes(shape.quota_mib, _IMAGES.quota_bytes),
         default_format=shape.default_format or _IMAGES.default_format,
+    )
+
+
+def build_fetch(shape: FetchShape) -> FetchSettings:
+    return FetchSettings(
+        enabled=shape.enabled,
+        max_bytes=_bytes(shape.max_mib, _FETCH.max_bytes),
+        timeout_s=seconds(shape.timeout_ms, shape.timeout_s, _FETCH.timeout_s),
+        allow_origins=tuple(shape.allow_origins),
     )
 
 

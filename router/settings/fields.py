@@ -19,12 +19,12 @@ class Shape(BaseModel):
     """A mapping with known keys only."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    brief: ClassVar[str | None] = None  # the key that a bare text stands for: `- google/x` for `- {target: google/x}`
+    brief: ClassVar[str | None] = None  # the key that a bare text or switch stands for: `- google/x`, `fetch: off`
 
     @model_validator(mode="before")
     @classmethod
     def _from_brief(cls, value: object) -> object:
-        if cls.brief and isinstance(value, str):
+        if cls.brief and isinstance(value, str | bool):
             return {cls.brief: value}
         if isinstance(value, dict):  # a key with nothing behind it counts as absent, if it is a key at all
             return {key: each for key, each in value.items() if each is not None or key not in cls.model_fields}

@@ -10,6 +10,7 @@ import msgspec
 from router.errors import Problem, SettingsError
 from router.settings.build import (
     build_aliases,
+    build_fetch,
     build_images,
     build_models,
     build_providers,
@@ -100,6 +101,7 @@ def _build(
         aliases=build_aliases(shape, document),
         routing=build_routing(shape.routing),
         images=build_images(shape.images),
+        fetch=build_fetch(shape.fetch),
         catalogue=with_fallback_prices(catalogue.models, providers, _targets(models)),
         catalogue_targets=catalogue_targets(catalogue, tuple(providers)),
         sources=sources,

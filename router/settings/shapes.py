@@ -37,6 +37,13 @@ def _origin(value: str) -> str:
     return value.rstrip("/")
 
 
+def _exact_origin(value: str) -> str:
+    origin = _origin(value)
+    if "*" in origin:
+        raise ValueError("must be an exact origin (http://host[:port]) without '*'")
+    return origin
+
+
 Url = Annotated[Text, AfterValidator(_url)]
 OptionalUrl = Annotated[str, AfterValidator(_url)]
 Target = Annotated[str, AfterValidator(_target)]
@@ -108,7 +115,9 @@ class ProviderShape(Shape):
     idle_timeout_ms: Duration | None = Field(default=None, description="`idle_timeout_s` in milliseconds.")
     organization: Text | None = Field(default=None, description="OpenAI organization id.")
     vertex: CloudShape | None = Field(default=None, description="Google Cloud project, for type gemini.")
-    result_hosts: Items[Text] = Field(default=[], description="Hosts that finished pictures may be fetched from.")
+    result_hosts: Items[Text] = Field(
+        default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
+    )
 
 
 class RuleShape(Shape):
@@ -199,6 +208,22 @@ class ImagesShape(Shape):
     default_format: ImageFormat | None = Field(default=None, description="When the caller names none. Default png.")
 
 
+class FetchShape(Shape):
+    """What the router fetches because a caller named it by URL. Short: `fetch: off`."""
+
+    brief: ClassVar[str | None] = "enabled"
+
+    enabled: Bool = Field(default=True, description="False: callers must send pictures and files inline.")
+    max_mib: Float | None = Field(default=None, gt=0, description="Largest file behind one URL, MiB. Default 20.")
+    timeout_ms: Duration | None = Field(
+        default=None, description="Time for one URL, redirects included. Default 10000."
+    )
+    timeout_s: Duration | None = Field(default=None, description="`timeout_ms` in seconds.")
+    allow_origins: Items[Annotated[Text, AfterValidator(_exact_origin)]] = Field(
+        default=[], description="Origins that may be plain http and private; everything else is https and public."
+    )
+
+
 class TurnoutShape(Shape):
     """Turnout's configuration file."""
 
@@ -211,3 +236,4 @@ class TurnoutShape(Shape):
     aliases: Mapping[str, AliasShape] = Field(default={}, description="Other names; a name may end with `*`.")
     routing: RoutingShape = Field(default_factory=RoutingShape, description="Deadline, attempts, retries, streams.")
     images: ImagesShape = Field(default_factory=ImagesShape, description="Delivery of pictures.")
+    fetch: FetchShape = Field(default_factory=FetchShape, description="Pictures and files that callers name by URL.")

@@ -61,7 +61,7 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     """What only some types of provider need.
 
     `project`, `location`: Google Cloud. `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be
-    fetched from (a leading `*.` admits subdomains).
+    fetched from, their subdomains included; none: any public host.
     """
 
     project: str | None = None
@@ -182,6 +182,19 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     default_format: ImageFormat = "png"
 
 
+class FetchSettings(Struct, frozen=True, kw_only=True):
+    """What the router fetches because a caller named it by URL; not `enabled`: nothing.
+
+    `max_bytes` and `timeout_s` bound each address. `allow_origins` (`http://127.0.0.1:9000`) may be plain http and
+    private, for callers as for finished pictures.
+    """
+
+    enabled: bool = True
+    max_bytes: int = 20 * 1024 * 1024
+    timeout_s: float = 10.0
+    allow_origins: tuple[str, ...] = ()
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything. `catalogue` is keyed by model, or by `provider/model` where one provider sells it differently.
 
@@ -196,6 +209,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, Alias] = {}
     routing: RoutingSettings = RoutingSettings()
     images: ImageSettings = ImageSettings()
+    fetch: FetchSettings = FetchSettings()
     catalogue: Mapping[str, ModelInfo] = {}
     catalogue_targets: Mapping[str, tuple[TargetSettings, ...]] = {}
     sandbox: bool = False

@@ -36,6 +36,7 @@ from providers.errors import (
     UnsupportedFieldError,
     UpstreamTimeoutError,
 )
+from providers.fetch import Fetcher
 from providers.jobs import Done, JobTimings, Pending
 from providers.types import ImageInput, ImageRequest, ImageSize
 from providers.upstream import Upstream
@@ -191,14 +192,14 @@ async def provider(
 ) -> AsyncIterator[tuple[EachlabsProvider, Server]]:
     async with serving(script) as server:
         api = Upstream(provider="e", base_url=server.url + "/v1", headers={"x-api-key": "secret"})
-        files = Upstream(provider="e", base_url=server.url, headers={})
+        fetcher = Fetcher()
         await api.open()
-        await files.open()
+        await fetcher.open()
         try:
-            yield EachlabsProvider("e", api, files, {}, timings, hosts), server
+            yield EachlabsProvider("e", api, fetcher, {}, timings, hosts), server
         finally:
             await api.aclose()
-            await files.aclose()
+            await fetcher.aclose()
 
 
 class Api:
@@ -255,15 +256,18 @@ async def test_a_result_elsewhere_is_not_fetched(address: str) -> None:
     async with provider(Api(state("success", address)), hosts=("cdn.example",)) as (eachlabs, _):
         with pytest.raises(BadResponseError) as caught:
             await eachlabs.images(request(), "flux")
-    assert (caught.value.outcome, caught.value.billed, caught.value.provider) == ("bad_image", True, "e")
+    assert (caught.value.outcome, caught.value.billed, caught.value.provider) == ("ssrf_block", True, "e")
 
 
-async def test_hosts_of_results_are_trusted_by_name_with_their_subdomains() -> None:
-    async with provider(Api(1), hosts=("cdn.invalid",)) as (eachlabs, _):
-        for address in ("https://cdn.invalid/x", "https://a.cdn.invalid/x"):
-            with pytest.raises(UnavailableError) as caught:
-                await eachlabs._fetch(address)
-            assert (caught.value.outcome, caught.value.billed) == ("dns", True)
+@pytest.mark.parametrize("hosts", [(), ("cdn.invalid",)])
+async def test_a_public_host_is_asked_and_with_configured_hosts_those_and_their_subdomains(
+    hosts: tuple[str, ...],
+) -> None:
+    for address in ("https://cdn.invalid/x", "https://a.cdn.invalid/x"):
+        async with provider(Api(state("success", address)), hosts=hosts) as (eachlabs, _):
+            with pytest.raises(BadResponseError) as caught:  # asked for, but there is no such name
+                await eachlabs.images(request(), "flux")
+        assert (caught.value.outcome, caught.value.billed) == ("bad_image", True)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from providers.errors import (
     UnavailableError,
     UnsupportedFieldError,
 )
+from providers.fetch import Fetcher
 from providers.gemini.adapter import GeminiProvider
 from providers.streams import ChatStream, prime
 from providers.types import ChatChunk, ChatRequest, ImageRequest
@@ -54,11 +55,14 @@ async def provider(script: Script) -> AsyncIterator[tuple[GeminiProvider, Server
         upstream = Upstream(
             provider="google", base_url=f"{server.url}/v1beta", headers={"x-goog-api-key": "k"}, idle_timeout_s=5.0
         )
+        fetcher = Fetcher(trusted_origins=[server.url])
         await upstream.open()
+        await fetcher.open()
         try:
-            yield GeminiProvider("google", upstream, MODELS), server
+            yield GeminiProvider("google", upstream, MODELS, fetcher), server
         finally:
             await upstream.aclose()
+            await fetcher.aclose()
 
 
 async def collect(stream: ChatStream) -> list[ChatChunk]:

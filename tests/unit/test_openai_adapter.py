@@ -21,6 +21,7 @@ from providers.errors import (
     UnavailableError,
     UpstreamTimeoutError,
 )
+from providers.fetch import Fetcher
 from providers.openai.adapter import OpenAIProvider
 from providers.streams import ChatStream, prime
 from providers.types import ChatChunk, ChatRequest, ImageInput, ImageRequest
@@ -51,11 +52,14 @@ async def provider(
 ) -> AsyncIterator[tuple[OpenAIProvider, Server]]:
     async with serving(script) as server:
         upstream = Upstream(provider="x", base_url=server.url + "/v1", headers={"authorization": "Bearer k"}, **options)
+        fetcher = Fetcher()
         await upstream.open()
+        await fetcher.open()
         try:
-            yield OpenAIProvider("x", upstream, {}), server
+            yield OpenAIProvider("x", upstream, {}, fetcher), server
         finally:
             await upstream.aclose()
+            await fetcher.aclose()
 
 
 def replying(body: bytes, status: int = 200, content_type: str = "application/json", **headers: str) -> Any:
@@ -271,7 +275,7 @@ async def test_an_edit_goes_out_as_a_form() -> None:
     assert b'name="prompt"\r\n\r\ndusk\r\n' in seen.body.replace(b"Content-Type: text/plain; charset=utf-8\r\n", b"")
 
 
-async def test_a_url_is_fetched_from_the_upstreams_own_origin_only() -> None:
+async def test_a_url_is_fetched_without_the_key_and_never_from_another_private_origin() -> None:
     base = [""]
 
     async def script(seen: Seen, reply: Reply) -> None:
@@ -284,15 +288,16 @@ async def test_a_url_is_fetched_from_the_upstreams_own_origin_only() -> None:
         base[0] = server.url
         assert (await openai.images(PAINT, "m")).images[0].mime == "image/png"
         count = len(server.seen)
+        assert ["authorization" in seen.headers for seen in server.seen] == [True, False]
         for base[0] in ("https://169.254.169.254", "http://localhost:1", "file:///etc", "http://u:p@127.0.0.1", "//x"):
             with pytest.raises(BadResponseError) as caught:
                 await openai.images(PAINT, "m")
-            assert (caught.value.outcome, caught.value.billed) == ("bad_image", True)
+            assert (caught.value.outcome, caught.value.billed) == ("ssrf_block", True)
         assert len(server.seen) == count + 5
 
 
 async def test_broken_pictures_among_good_ones_become_warnings() -> None:
-    items = [{"b64_json": B64}, {"b64_json": "aGVsbG8gd29ybGQ="}, {"url": "https://elsewhere.example/x.png"}]
+    items = [{"b64_json": B64}, {"b64_json": "aGVsbG8gd29ybGQ="}, {"url": "https://10.0.0.1/x.png"}]
     async with provider(replying(orjson.dumps({"data": items}))) as (openai, _):
         answer = await openai.images(PAINT, "m")
     assert len(answer.images) == 1
