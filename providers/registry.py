@@ -1,6 +1,7 @@
 """Which adapter speaks which protocol: a literal table, no scanning, no import by name."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -9,8 +10,12 @@ from providers.catalogue import Catalogue
 from providers.eachlabs.adapter import EachlabsProvider
 from providers.fetch import Fetcher
 from providers.gemini.adapter import GeminiProvider
+from providers.gemini.credentials import google_tokens
+from providers.gemini.signature_cache import SignatureCache
+from providers.gemini.terms import terms_of
 from providers.jobs import JobTimings
 from providers.openai.adapter import OpenAIProvider
+from providers.options import Cloud, GeminiOptions
 from providers.upstream import Upstream
 
 
@@ -30,6 +35,8 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     result_hosts: tuple[str, ...] = ()
     fetcher: Fetcher
     fetch_media: bool = True
+    cloud: Cloud | None = None
+    gemini: GeminiOptions = GeminiOptions()
 
 
 class Connected(Struct, frozen=True):
@@ -45,8 +52,11 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     chat: dict[str, ChatProvider] = {}
     images: dict[str, ImageProvider] = {}
     upstreams: list[Upstream] = []
+    # one for all: a signature of one project is then known for what it is when its conversation moves to another
+    signatures = SignatureCache()
+    builders: dict[str, Builder] = {**ADAPTERS, "gemini": partial(_gemini, signatures=signatures)}
     for spec in specs:
-        adapter, clients = ADAPTERS[spec.type](spec, models)
+        adapter, clients = builders[spec.type](spec, models)
         upstreams += clients
         if isinstance(adapter, ChatProvider):
             chat[spec.name] = adapter
@@ -56,11 +66,23 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
 
 
 Built = tuple[ChatProvider | ImageProvider, list[Upstream]]
+Builder = Callable[[ProviderSpec, Catalogue], Built]
 
 
-def _gemini(spec: ProviderSpec, models: Catalogue) -> Built:
-    upstream = _upstream(spec, {"x-goog-api-key": spec.api_key or ""})
-    return GeminiProvider(spec.name, upstream, models, spec.fetcher if spec.fetch_media else None), [upstream]
+def _gemini(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache | None = None) -> Built:
+    cloud = spec.cloud
+    by_token = cloud is not None and not cloud.express
+    upstream = _upstream(spec, {} if by_token else {"x-goog-api-key": spec.api_key or ""})
+    provider = GeminiProvider(
+        spec.name,
+        upstream,
+        models,
+        spec.fetcher if spec.fetch_media else None,
+        terms=terms_of(spec.gemini, cloud),
+        tokens=google_tokens(cloud.credentials_file) if cloud is not None and by_token else None,
+        signatures=signatures,
+    )
+    return provider, [upstream]
 
 
 def _openai(spec: ProviderSpec, models: Catalogue) -> Built:
@@ -87,7 +109,7 @@ def _upstream(spec: ProviderSpec, headers: Mapping[str, str]) -> Upstream:
     )
 
 
-ADAPTERS: Mapping[str, Callable[[ProviderSpec, Catalogue], Built]] = {
+ADAPTERS: Mapping[str, Builder] = {
     "gemini": _gemini,
     "openai": _openai,
     "eachlabs": _eachlabs,

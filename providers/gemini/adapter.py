@@ -2,15 +2,17 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 
 import msgspec
 import orjson
 
 from providers.catalogue import Catalogue, ModelInfo, lookup
-from providers.errors import BadRequestError, ProviderError, UnsupportedFieldError
+from providers.errors import AuthenticationError, BadRequestError, ProviderError, UnsupportedFieldError
 from providers.event_stream import EventStream
 from providers.fetch import Fetcher
 from providers.gemini import fields
+from providers.gemini.credentials import TokenSource
 from providers.gemini.failures import error_from
 from providers.gemini.fanout import all_or_none
 from providers.gemini.images import from_image_content, to_image_content
@@ -18,11 +20,13 @@ from providers.gemini.interleaved import Interleaved
 from providers.gemini.media import inlined, load_media
 from providers.gemini.request import to_generate_content
 from providers.gemini.response import from_generate_content
+from providers.gemini.signature_cache import Recall, SignatureCache
 from providers.gemini.stream import ChunkTranslator
+from providers.gemini.terms import USUAL, Terms
 from providers.gemini.translated import Translated
 from providers.streams import ChatStream
 from providers.types import ChatRequest, ChatResponse, ImageRequest, ImageResponse, JsonObject, Usage
-from providers.upstream import ByteStream, Upstream
+from providers.upstream import ByteStream, Upstream, UpstreamResponse
 
 _MAX_CHOICES = 8
 _PREFIXES = ("google/", "gemini/", "models/")
@@ -31,17 +35,32 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 
 class GeminiProvider:
-    """Chat and pictures by `generateContent`. The key is a fixed header (`x-goog-api-key`) of `upstream`.
+    """Chat and pictures by `generateContent`. A key is a fixed header (`x-goog-api-key`) of `upstream`; `tokens` gives
+    Google Cloud's headers instead. `terms` say which API it is and what the operator chose. `signatures` remembers what
+    clients lose; several providers may share it.
 
     `models` describes what each model takes; `media` fetches what messages name by URL (None: such messages are
     refused). Raises ProviderError and nothing else; cancellation passes through.
     """
 
-    def __init__(self, name: str, upstream: Upstream, models: Catalogue, media: Fetcher | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        upstream: Upstream,
+        models: Catalogue,
+        media: Fetcher | None = None,
+        *,
+        terms: Terms = USUAL,
+        tokens: TokenSource | None = None,
+        signatures: SignatureCache | None = None,
+    ) -> None:
         self.name = name
         self._upstream = upstream
         self._models = models
         self._media = media
+        self._terms = terms
+        self._tokens = tokens
+        self._signatures = signatures
 
     async def load_media(self, request: ChatRequest) -> None:
         """Fetch what the messages name by URL, once for all attempts. Raises BadRequestError naming the part."""
@@ -54,9 +73,10 @@ class GeminiProvider:
             model, info = self._model(model)
             count = _choices(request)
             request = await self._with_media(request)
-            translated = to_generate_content(request, info)
+            recall = self._recall(request, info)
+            translated = to_generate_content(request, info, self._terms, recall)
             body = _encoded(translated.body)
-            calls = [self._one(body, translated, model) for _ in range(count)]
+            calls = [self._one(body, translated, recall, model) for _ in range(count)]
             return await calls[0] if count == 1 else _merged(await all_or_none(calls))
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
@@ -68,8 +88,9 @@ class GeminiProvider:
             model, info = self._model(model)
             count = _choices(request)
             request = await self._with_media(request)
-            translated = to_generate_content(request, info)
-            sources = await self._open(model, _encoded(translated.body), count)
+            recall = self._recall(request, info)
+            translated = to_generate_content(request, info, self._terms, recall)
+            sources = await self._open(model, translated, count)
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
             raise
@@ -81,24 +102,25 @@ class GeminiProvider:
             for source in sources:
                 await source.aclose()
 
+        translators = [ChunkTranslator(translated.reading, _mint, index, recall) for index in range(count)]
         reads = [
-            EventStream(source, ChunkTranslator(translated.reading, _mint, index), self.name, learn, index)
-            for index, source in enumerate(sources)
+            EventStream(source, translator, self.name, learn, translator.index)
+            for source, translator in zip(sources, translators, strict=True)
         ]
+        extra = translators[0].extra
         if count == 1:
-            stream = ChatStream(reads[0], aclose, model=model, warnings=translated.warnings)
+            stream = ChatStream(reads[0], aclose, model=model, warnings=translated.warnings, extra=extra)
         else:
             merged = Interleaved(reads, aclose)
-            stream = ChatStream(merged, merged.aclose, model=model, warnings=translated.warnings)
+            stream = ChatStream(merged, merged.aclose, model=model, warnings=translated.warnings, extra=extra)
         return stream
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         """The pictures of one upstream call; the caller fans out."""
         try:
             model, info = self._model(model)
-            translated = to_image_content(request, info)
-            body = _encoded(translated.body)
-            answer = await self._upstream.post(f"/models/{model}:generateContent", body, error_from)
+            translated = to_image_content(request, info, self._terms)
+            answer = await self._post(model, _encoded(translated.body), translated)
             per_call = info.image.per_call if info.image else 1
             return from_image_content(answer.body, model=model, warnings=translated.warnings, per_call=per_call)
         except ProviderError as exc:
@@ -116,20 +138,53 @@ class GeminiProvider:
             raise BadRequestError("this is not the name of a model", param="model", code="invalid_value")
         return model, lookup(self._models, self.name, model)
 
-    async def _one(self, body: bytes, translated: Translated, model: str) -> ChatResponse:
-        answer = await self._upstream.post(f"/models/{model}:generateContent", body, error_from)
-        response = from_generate_content(answer.body, model=model, mint=_mint, reading=translated.reading)
+    def _recall(self, request: ChatRequest, info: ModelInfo) -> Recall:
+        origin = self._terms.origin(info.family, self.name)
+        return Recall(self._signatures, request.caller, origin, unsigned=request.unsigned)
+
+    async def _one(self, body: bytes, translated: Translated, recall: Recall, model: str) -> ChatResponse:
+        answer = await self._post(model, body, translated)
+        reading = translated.reading
+        response = from_generate_content(answer.body, model=model, mint=_mint, reading=reading, recall=recall)
         return msgspec.structs.replace(response, warnings=translated.warnings) if translated.warnings else response
 
-    async def _open(self, model: str, body: bytes, count: int) -> list[ByteStream]:
+    async def _post(self, model: str, body: bytes, translated: Translated) -> UpstreamResponse:
+        path = f"{self._terms.path(model)}:generateContent"
+        headers = await self._headers(translated)
+        try:
+            return await self._upstream.post(path, body, error_from, headers=headers)
+        except AuthenticationError:
+            self._forget_token()
+            raise
+
+    async def _stream(self, model: str, body: bytes, translated: Translated) -> ByteStream:
+        path = f"{self._terms.path(model)}:streamGenerateContent?alt=sse"
+        headers = await self._headers(translated)
+        try:
+            return await self._upstream.stream(path, body, error_from, headers=headers)
+        except AuthenticationError:
+            self._forget_token()
+            raise
+
+    async def _headers(self, translated: Translated) -> Mapping[str, str]:
+        """What goes beside the fixed headers: this request's own, and a token where one is needed."""
+        if self._tokens is None:
+            return translated.headers
+        return {**translated.headers, **await self._tokens.headers()}
+
+    def _forget_token(self) -> None:
+        if self._tokens is not None:
+            self._tokens.forget()
+
+    async def _open(self, model: str, translated: Translated, count: int) -> list[ByteStream]:
         """All streams or none: one that could not be opened closes the others."""
-        path = f"/models/{model}:streamGenerateContent?alt=sse"
+        body = _encoded(translated.body)
         if count == 1:
-            return [await self._upstream.stream(path, body, error_from)]
+            return [await self._stream(model, body, translated)]
         opened: list[ByteStream] = []
 
         async def one() -> ByteStream:
-            source = await self._upstream.stream(path, body, error_from)
+            source = await self._stream(model, body, translated)
             opened.append(source)
             return source
 

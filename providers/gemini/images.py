@@ -15,6 +15,7 @@ from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.parts import inline, text_part
 from providers.gemini.request import refuse_losses
 from providers.gemini.response import blocked_by, parsed
+from providers.gemini.terms import USUAL, Terms, safety_settings
 from providers.gemini.translated import Translated
 from providers.gemini.usage import usage_from_metadata
 from providers.pictures import nearest_ratio, sniff_mime
@@ -29,7 +30,7 @@ _RATIO_LOSS = 0.05  # a twentieth of the shape is what nobody sees; beyond it th
 _MAX_WORDS = 300
 
 
-def to_image_content(request: ImageRequest, info: ModelInfo) -> Translated:
+def to_image_content(request: ImageRequest, info: ModelInfo, terms: Terms = USUAL) -> Translated:
     """The body for one picture: references before the prompt, size as ratio and tier.
 
     Raises UnsupportedFieldError for a mask, transparency and more references than the model takes.
@@ -54,6 +55,8 @@ def to_image_content(request: ImageRequest, info: ModelInfo) -> Translated:
     if request.strict:
         refuse_losses(warnings)
     body: JsonObject = {"contents": [{"role": "user", "parts": parts}], "generationConfig": generation}
+    if terms.options.safety:
+        body["safetySettings"] = safety_settings(None, terms)
     return Translated(body=body, warnings=tuple(warnings))
 
 

@@ -178,13 +178,14 @@ def _assistant(
     if as_text(message.get("refusal")):
         parts.append(text_part(as_text(message["refusal"])))
     pictures: list[JsonValue] = [_picture(item, f"{where}.images") for item in as_list(message.get("images"))]
-    anchor = _sign_pictures([*parts, *pictures], history)
+    anchor = _sign_pictures(parts + pictures, history) if parts or pictures else ""
     calls: list[Call] = []
     call_parts: list[JsonValue] = []
     for part, call in _calls(message, where, history):
-        anchor = anchor if calls else call_key(call.id) or anchor
         calls.append(call)
         call_parts.append(part)
+    if calls:
+        anchor = call_key(calls[0].id) or anchor
     signature = own_signature(message)
     if signature or anchor:
         _place_signature(history.recall.settled(signature, beside(anchor)), parts, call_parts)

@@ -45,7 +45,7 @@ def gather(messages: Sequence[JsonObject], position: int, calls: list[Call], *, 
     two the last counts, and the third is left out.
     """
     answers: list[JsonObject | None] = [None] * len(calls)
-    media: list[list[JsonValue]] = [[] for _ in calls]
+    media: dict[int, list[JsonValue]] = {}
     system: list[JsonValue] = []
     mended = False
     while position < len(messages):
@@ -57,15 +57,17 @@ def gather(messages: Sequence[JsonObject], position: int, calls: list[Call], *, 
             index = _answered(message, where, calls, answers, fill=fill)
             mended = mended or index is None or answers[index] is not None
             if index is not None:
-                answers[index], media[index] = _response(message, where, calls[index], modern=modern)
+                answers[index], beside = _response(message, where, calls[index], modern=modern)
+                if beside:
+                    media[index] = beside
         else:
             break
         position += 1
     parts: list[JsonValue] = []
-    for call, answer in zip(calls, answers, strict=True):
+    for index, answer in enumerate(answers):
         mended = mended or answer is None
-        parts.append(answer if answer is not None else _no_result(call, position, fill=fill))
-    after = [part for found in media for part in found]
+        parts.append(answer if answer is not None else _no_result(calls[index], position, fill=fill))
+    after = [part for index in sorted(media) for part in media[index]] if media else []
     return Results(position=position, parts=parts, media=after, system=system, mended=mended)
 
 

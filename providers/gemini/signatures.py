@@ -30,11 +30,15 @@ def split_id(call_id: str) -> tuple[str, str | None]:
 
 def google_extra(holder: JsonObject) -> JsonObject:
     """`extra_content.google` of a message, a call or a picture."""
+    if "extra_content" not in holder:
+        return {}
     return as_object(as_object(holder.get("extra_content")).get("google"))
 
 
 def own_signature(holder: JsonObject) -> str | None:
     """The signature a message, call or picture carries itself: Google's convention first, then LiteLLM's."""
+    if "extra_content" not in holder and "provider_specific_fields" not in holder:
+        return None
     return (
         as_text(google_extra(holder).get("thought_signature"))
         or as_text(as_object(holder.get("provider_specific_fields")).get("thought_signature"))

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from providers.errors import UnsupportedFieldError
 from providers.gemini.fields import refuse
 from providers.gemini.lenient import as_list, as_object, as_text
+from providers.gemini.signature_cache import origin_of
 from providers.options import Cloud, GeminiOptions
 from providers.types import JsonObject, JsonValue
 
@@ -70,29 +71,35 @@ EXPRESS = replace(VERTEX, name="express", call_ids=False)
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """A provider's dialect and its operator's choices."""
+    """A provider's dialect, its operator's choices, and where in Google Cloud it is (None: not there)."""
 
     dialect: Dialect = DEVELOPER
     options: GeminiOptions = GeminiOptions()
+    cloud: Cloud | None = None
+
+    def path(self, model: str) -> str:
+        """The path of a model below the base URL, without the verb."""
+        cloud = self.cloud
+        if cloud is None:
+            return f"/models/{model}"
+        if cloud.express:
+            return f"/publishers/google/models/{model}"
+        return f"/projects/{cloud.project}/locations/{cloud.location}/publishers/google/models/{model}"
+
+    def origin(self, family: float, provider: str) -> str:
+        """Where the signatures of a model are valid. A key's project is not known: its provider stands for it."""
+        project = self.cloud.project if self.cloud is not None else ""
+        return origin_of(family, self.dialect.name, project or provider)
 
 
 USUAL = Terms()
 
 
-def dialect_of(cloud: Cloud | None) -> Dialect:
-    """The API behind a provider: Google Cloud's when one is configured, the Developer API otherwise."""
+def terms_of(options: GeminiOptions, cloud: Cloud | None) -> Terms:
+    """The terms of a provider: Google Cloud's API where one is configured, the Developer API otherwise."""
     if cloud is None:
-        return DEVELOPER
-    return EXPRESS if cloud.express else VERTEX
-
-
-def model_path(cloud: Cloud | None, model: str) -> str:
-    """The path of a model below the base URL, without the verb."""
-    if cloud is None:
-        return f"/models/{model}"
-    if cloud.express:
-        return f"/publishers/google/models/{model}"
-    return f"/projects/{cloud.project}/locations/{cloud.location}/publishers/google/models/{model}"
+        return Terms(options=options)
+    return Terms(dialect=EXPRESS if cloud.express else VERTEX, options=options, cloud=cloud)
 
 
 def tier_headers(tier: str) -> dict[str, str]:
