@@ -3,7 +3,14 @@
 from typing import Protocol, runtime_checkable
 
 from providers.streams import ChatStream
-from providers.types import ChatRequest, ChatResponse, ImageRequest, ImageResponse
+from providers.types import (
+    ChatRequest,
+    ChatResponse,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    ImageRequest,
+    ImageResponse,
+)
 
 
 @runtime_checkable
@@ -41,4 +48,15 @@ class ImageProvider(Protocol):
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         """At most `per_call` pictures of the upstream's `model`; the caller fans out."""
+        ...
+
+
+@runtime_checkable
+class EmbeddingProvider(Protocol):
+    """Turns texts into vectors. Raises `ProviderError` and nothing else."""
+
+    name: str
+
+    async def embeddings(self, request: EmbeddingRequest, model: str) -> EmbeddingResponse:
+        """A vector for every input; more inputs than the upstream's `model` takes at once go in several calls."""
         ...

@@ -11,6 +11,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+Kind = Literal["chat", "image", "embedding"]
+
 
 class LongContext(Struct, frozen=True, kw_only=True):
     """Prices (USD per million tokens) for the whole request once the prompt exceeds `above_tokens`."""
@@ -82,15 +84,30 @@ class ImageCapabilities(Struct, frozen=True, kw_only=True):
     formats: tuple[str, ...] = ()
 
 
+class EmbeddingCapabilities(Struct, frozen=True, kw_only=True):
+    """What an embedding model takes. `max_inputs` is per upstream call; more are sent in several.
+
+    `dimensions` is the length of a whole vector and the most that may be asked for; 0 is unknown. `token_ids`: takes
+    arrays of token ids in place of text. `unit_length`: a shortened vector comes with length 1, as a whole one does;
+    where not, the adapter scales it.
+    """
+
+    max_inputs: int = 2048
+    dimensions: int = 0
+    token_ids: bool = False
+    unit_length: bool = True
+
+
 class ModelInfo(Struct, frozen=True, kw_only=True):
     """One upstream model. The defaults are those of a capable chat model nobody has described yet.
 
     `family` is the vendor's generation number (2.0, 2.5, 3.8); `ttft_ms`, `tpot_ms`, `image_s` are the priors that
-    predictions start from; `quality` ranks models for `sort: quality` (higher is better).
+    predictions start from; `quality` ranks models for `sort: quality` (higher is better). `space` names the vector
+    space of an embedding model where its own name does not (see `vector_space`).
     """
 
     name: str
-    kind: Literal["chat", "image"] = "chat"
+    kind: Kind = "chat"
     family: float = 0.0
     context_tokens: int = 1_048_576
     max_output_tokens: int = 65_536
@@ -107,6 +124,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     call_ids: bool = False
     signatures: bool = False
     image: ImageCapabilities | None = None
+    embedding: EmbeddingCapabilities | None = None
+    space: str = ""
     prices: tuple[Price, ...] = ()
     quality: int = 0
     ttft_ms: float = 900.0
@@ -130,3 +149,12 @@ Catalogue = Mapping[str, ModelInfo]
 def lookup(catalogue: Catalogue, provider: str, model: str) -> ModelInfo:
     """`model` as `provider` sells it: its own row first, then the model's, else the permissive default."""
     return catalogue.get(f"{provider}/{model}") or catalogue.get(model) or ModelInfo(name=model, known=False)
+
+
+def vector_space(info: ModelInfo) -> str:
+    """What an embedding model's vectors can be compared with: those of the same name, whoever sells the model.
+
+    A reseller's prefix (`openai/text-embedding-3-small`) does not count. A deployment under a name of its own says in
+    its catalogue row whose vectors it makes (`space`).
+    """
+    return (info.space or info.name.rpartition("/")[2]).lower()

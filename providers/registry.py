@@ -5,7 +5,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from providers.base import ChatProvider, ImageProvider
+from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.catalogue import Catalogue
 from providers.eachlabs.adapter import EachlabsProvider
 from providers.fetch import Fetcher
@@ -44,6 +44,7 @@ class Connected(Struct, frozen=True):
 
     chat: Mapping[str, ChatProvider]
     images: Mapping[str, ImageProvider]
+    embeddings: Mapping[str, EmbeddingProvider]
     upstreams: tuple[Upstream, ...]
 
 
@@ -51,6 +52,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     """One adapter for each spec. Opens nothing yet."""
     chat: dict[str, ChatProvider] = {}
     images: dict[str, ImageProvider] = {}
+    embeddings: dict[str, EmbeddingProvider] = {}
     upstreams: list[Upstream] = []
     # one for all: a signature of one project is then known for what it is when its conversation moves to another
     signatures = SignatureCache()
@@ -62,10 +64,12 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
             chat[spec.name] = adapter
         if isinstance(adapter, ImageProvider):
             images[spec.name] = adapter
-    return Connected(chat, images, tuple(upstreams))
+        if isinstance(adapter, EmbeddingProvider):
+            embeddings[spec.name] = adapter
+    return Connected(chat, images, embeddings, tuple(upstreams))
 
 
-Built = tuple[ChatProvider | ImageProvider, list[Upstream]]
+Built = tuple[ChatProvider | ImageProvider | EmbeddingProvider, list[Upstream]]
 Builder = Callable[[ProviderSpec, Catalogue], Built]
 
 

@@ -224,3 +224,38 @@ class ImageResponse(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     reported_cost_usd: Decimal | None = None
     warnings: tuple[str, ...] = ()
+
+
+EncodingFormat = Literal["float", "base64"]
+Vector: TypeAlias = "Sequence[float] | bytes"
+"""One vector: its numbers as the upstream wrote them, or little-endian float32, 4 bytes each."""
+
+
+class EmbeddingRequest(Struct, frozen=True, kw_only=True):
+    """Texts, or token ids of one, to be turned into vectors: `inputs` is never empty, nor is any of them.
+
+    `dimensions` None: the model's own length. `encoding_format` is the form of the answer's vectors: "float" numbers,
+    "base64" little-endian float32 bytes (undecoded on both sides where the upstream can send them). `extra` holds the
+    caller's fields that the router does not know.
+    """
+
+    model: str
+    inputs: tuple[str, ...] | tuple[tuple[int, ...], ...]
+    dimensions: int | None = None
+    encoding_format: EncodingFormat = "float"
+    user: str | None = None
+    strict: bool = False
+    extra: Mapping[str, JsonValue] = {}
+
+    @property
+    def has_token_ids(self) -> bool:
+        return not isinstance(self.inputs[0], str)
+
+
+class EmbeddingResponse(Struct, frozen=True, kw_only=True):
+    """One vector for each input, in the order of the inputs and in the form that was asked for."""
+
+    model: str
+    vectors: tuple[Vector, ...]
+    usage: Usage
+    warnings: tuple[str, ...] = ()

@@ -2,17 +2,19 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import orjson
 
+from providers.batches import in_batches
 from providers.catalogue import Catalogue, ModelInfo, lookup
 from providers.errors import AuthenticationError, BadRequestError, ProviderError, UnsupportedFieldError
 from providers.event_stream import EventStream
 from providers.fetch import Fetcher
 from providers.gemini import fields
 from providers.gemini.credentials import TokenSource
+from providers.gemini.embeddings import MAX_PER_CALL, from_batch_embed, to_batch_embed
 from providers.gemini.failures import error_from
 from providers.gemini.fanout import all_or_none
 from providers.gemini.images import from_image_content, to_image_content
@@ -25,8 +27,18 @@ from providers.gemini.stream import ChunkTranslator
 from providers.gemini.terms import USUAL, Terms
 from providers.gemini.translated import Translated
 from providers.streams import ChatStream
-from providers.types import ChatRequest, ChatResponse, ImageRequest, ImageResponse, JsonObject, Usage
+from providers.types import (
+    ChatRequest,
+    ChatResponse,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    ImageRequest,
+    ImageResponse,
+    JsonObject,
+    Usage,
+)
 from providers.upstream import ByteStream, Upstream, UpstreamResponse
+from providers.vectors import joined
 
 _MAX_CHOICES = 8
 _PREFIXES = ("google/", "gemini/", "models/")
@@ -123,6 +135,26 @@ class GeminiProvider:
             answer = await self._post(model, _encoded(translated.body), translated)
             per_call = info.image.per_call if info.image else 1
             return from_image_content(answer.body, model=model, warnings=translated.warnings, per_call=per_call)
+        except ProviderError as exc:
+            exc.provider = exc.provider or self.name
+            raise
+
+    async def embeddings(self, request: EmbeddingRequest, model: str) -> EmbeddingResponse:
+        """A vector for every input, by `batchEmbedContents`: at most 100 inputs in one call, several calls for more."""
+        try:
+            model, info = self._model(model)
+            able = info.embedding
+            inputs: Sequence[str | tuple[int, ...]] = request.inputs
+
+            async def ask(some: Sequence[str | tuple[int, ...]]) -> EmbeddingResponse:
+                part = msgspec.structs.replace(request, inputs=tuple(some))
+                translated = to_batch_embed(part, model)
+                path = f"/models/{model}:batchEmbedContents"
+                answer = await self._upstream.post(path, _encoded(translated.body), error_from)
+                return from_batch_embed(answer.body, part, model, info, translated.warnings)
+
+            size = min(able.max_inputs, MAX_PER_CALL) if able else MAX_PER_CALL
+            return joined(await in_batches(inputs, size, ask))
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
             raise

@@ -1,13 +1,14 @@
-"""The adapter for OpenAI's wire: `/chat/completions`, `/images/generations`, `/images/edits`."""
+"""The adapter for OpenAI's wire: `/chat/completions`, `/images/generations`, `/images/edits`, `/embeddings`."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import aiohttp
 from msgspec import structs
 
-from providers.catalogue import Catalogue, lookup
+from providers.batches import in_batches
+from providers.catalogue import Catalogue, EmbeddingCapabilities, lookup
 from providers.errors import (
     BadResponseError,
     ProviderError,
@@ -17,6 +18,7 @@ from providers.errors import (
 )
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
+from providers.openai.embeddings import from_embeddings, to_embeddings_body
 from providers.openai.images import (
     FormFile,
     ImageItem,
@@ -30,8 +32,17 @@ from providers.openai.request import request_warnings, to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator, to_chunks
 from providers.streams import ChatStream
-from providers.types import ChatRequest, ChatResponse, GeneratedImage, ImageRequest, ImageResponse
+from providers.types import (
+    ChatRequest,
+    ChatResponse,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    GeneratedImage,
+    ImageRequest,
+    ImageResponse,
+)
 from providers.upstream import ByteStream, Upstream, UpstreamResponse
+from providers.vectors import joined
 
 _CHAT = "/chat/completions"
 # Failures that left the upstream no chance to make a picture.
@@ -90,6 +101,22 @@ class OpenAIProvider:
             await source.aclose()
             raise
         return ChatStream(one_batch(to_chunks(answer)), source.aclose, model=answer.model, warnings=warnings)
+
+    async def embeddings(self, request: EmbeddingRequest, model: str) -> EmbeddingResponse:
+        info = lookup(self._models, self.name, model)
+        able = info.embedding or EmbeddingCapabilities()
+        inputs: Sequence[str | tuple[int, ...]] = request.inputs
+
+        async def ask(some: Sequence[str | tuple[int, ...]]) -> EmbeddingResponse:
+            part = structs.replace(request, inputs=tuple(some))
+            answer = await self._upstream.post("/embeddings", to_embeddings_body(part, model), _error_from)
+            return from_embeddings(answer.body, part, model, info)
+
+        try:
+            return joined(await in_batches(inputs, able.max_inputs, ask))
+        except ProviderError as error:
+            error.provider = self.name
+            raise
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         info = lookup(self._models, self.name, model)
