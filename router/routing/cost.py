@@ -41,7 +41,10 @@ def actual_cost(
     quality: str = "",
     reported: Decimal | None = None,
 ) -> tuple[Decimal | None, str]:
-    """The cost of an answer and where the figure is from: "reported", "catalogue" or "unknown"."""
+    """The cost of an answer and where the figure is from: "reported", "catalogue", "estimated" or "unknown".
+
+    Vectors are priced by their estimated tokens where the upstream counts none: input is all they cost.
+    """
     if reported is None and usage is not None:
         reported = usage.reported_cost_usd
     if reported is not None and reported.is_finite() and reported >= 0:
@@ -49,8 +52,10 @@ def actual_cost(
     price = info.price_on(day)
     cost = None
     counted = usage is not None and not usage.estimated and (not images or usage.completion_tokens > 0)
-    if price is not None and usage is not None and counted:
+    if price is not None and usage is not None and (counted or info.kind == "embedding"):
         cost = usage_cost(price, usage)
+        if cost is not None and not counted:
+            return cost, "estimated"
     if price is not None and cost is None and images:
         cost = _pictures(price, images, size, quality, 0)
     return (cost, "catalogue") if cost is not None else (None, "unknown")

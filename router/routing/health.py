@@ -86,7 +86,9 @@ class TargetState:
 
 
 def capped(output_tokens: float, features: Features, info: ModelInfo) -> float:
-    """`output_tokens`, but no more than the caller asked for and the model can give."""
+    """`output_tokens`, but no more than the caller asked for and the model can give; vectors have none."""
+    if features.kind == "embedding":
+        return 0.0
     limit = info.max_output_tokens
     if features.max_tokens and features.max_tokens < limit:
         limit = features.max_tokens

@@ -10,13 +10,12 @@ from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
-from providers.catalogue import ModelInfo
+from providers.catalogue import Kind, ModelInfo
 from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
 
 T = TypeVar("T")
 
-Kind = Literal["chat", "image"]
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
 
@@ -26,7 +25,8 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
 
     `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
     caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same request: choices among
-    equals are made with it, so that a dry run and the request it describes agree.
+    equals are made with it, so that a dry run and the request it describes agree. Of an embedding request,
+    `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
     """
 
     kind: Kind = "chat"
@@ -51,6 +51,10 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     edit: bool = False
     mask: bool = False
     transparent: bool = False
+    inputs: int = 0
+    longest_tokens: int = 0
+    token_ids: bool = False
+    dimensions: int = 0
     key_name: str = ""
     key_tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
@@ -141,11 +145,16 @@ class Candidate(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Excluded(Struct, frozen=True, kw_only=True, gc=False):
-    """A target that may not serve this request, and why. `blocked_s` > 0: for how long, when only time helps."""
+    """A target that may not serve this request, and why.
+
+    `param` is the field of the request that it cannot serve, where there is one to name; `blocked_s` > 0 says for how
+    long, when only time helps.
+    """
 
     provider: str
     model: str
     reason: str
+    param: str = ""
     blocked_s: float = 0.0
     expected_cost_usd: Decimal | None = None
     prediction: Prediction | None = None

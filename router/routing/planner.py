@@ -14,11 +14,12 @@ from itertools import takewhile
 from msgspec import Struct
 from msgspec.structs import replace
 
-from providers.catalogue import ModelInfo, lookup
+from providers.catalogue import Kind, lookup, vector_space
 from router.errors import RouterError, UnknownModelError
 from router.routing import cost
+from router.routing.capability import find_unfit
 from router.routing.health import Health, capped
-from router.routing.plan import Candidate, Directives, Excluded, Features, Kind, Plan, Prediction, Sort
+from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction, Sort
 from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
 from router.settings.values import Settings, Slo, TargetSettings
@@ -53,13 +54,17 @@ class AllBlockedError(RouterError):
 
 
 class Group(Struct, frozen=True):
-    """Targets that compete with each other: those of one public model. Groups are asked one after the other."""
+    """Targets that compete with each other: those of one public model. Groups are asked one after the other.
+
+    `space` is the vector space that an embedding request's answer must lie in; "" for other requests.
+    """
 
     route: str
     targets: tuple[TargetSettings, ...]
     sort: Sort
     slo: Slo
     reason: str
+    space: str = ""
 
 
 class Planner:
@@ -129,7 +134,19 @@ class Planner:
             own = self._settings.models.get(group.route)
             names = (*directives.fallbacks, *(own.fallbacks if own else ()))
             groups += [self._resolve(name, features, [f"fallback {name}"], warnings) for name in names]
+        if features.kind == "embedding":
+            space = self._space(groups)
+            groups = [replace(each, space=space) for each in groups]
         return groups, tuple(dict.fromkeys(warnings))
+
+    def _space(self, groups: Sequence[Group]) -> str:
+        """The vector space of the first target that may make vectors, whatever its health: it must never change."""
+        for group in groups:
+            for target in group.targets:
+                info = lookup(self._settings.catalogue, target.provider, target.model)
+                if info.kind == "embedding" or not info.known:
+                    return vector_space(info)
+        return ""
 
     def _resolve(self, name: str, features: Features, reasons: list[str], warnings: list[str]) -> Group:
         """Follow aliases, rules and `use` to targets, noting each step."""
@@ -189,11 +206,15 @@ class Planner:
             return Excluded(provider=target.provider, model=target.model, reason=f"provider off: {provider.off_reason}")
         if self._serving is not None and target.provider not in self._serving[features.kind]:
             return Excluded(
-                provider=target.provider, model=target.model, reason=f"{provider.type} providers serve no {features.kind}"
+                provider=target.provider,
+                model=target.model,
+                reason=f"{provider.type} providers serve no {features.kind}",
             )
-        reason = _incapable(info, features) or _disallowed(target, directives)
+        unfit = find_unfit(info, features, group.space)
+        reason = unfit.reason if unfit else _disallowed(target, directives)
         if reason:
-            return Excluded(provider=target.provider, model=target.model, reason=reason)
+            param = unfit.param if unfit else ""
+            return Excluded(provider=target.provider, model=target.model, reason=reason, param=param)
         tokens = capped(output_tokens, features, info)
         state = self._health.target(target.provider, target.model, info)
         prediction = state.latency.predict(features, tokens, now)
@@ -274,49 +295,6 @@ def _shown(name: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in name[:64])
 
 
-def _incapable(info: ModelInfo, features: Features) -> str:
-    """What the request needs and the model lacks; empty when nothing."""
-    if features.kind != info.kind and info.known and not (features.kind == "chat" and info.kind == "image"):
-        return f"is a {info.kind} model"
-    if features.kind == "image":
-        return _incapable_of_image(info, features)
-    if info.kind == "image" and "text" not in info.outputs:
-        return "does not chat"
-    for wanted, needed in (
-        ("image", features.images),
-        ("audio", features.audio),
-        ("file", features.files),
-    ):
-        if needed and wanted not in info.inputs:
-            return f"takes no {wanted} input"
-    if features.image_out and info.known and "image" not in info.outputs:
-        return "makes no pictures"
-    if features.audio_out and info.known and "audio" not in info.outputs:
-        return "makes no audio"
-    if features.tools and not info.tools:
-        return "has no tools"
-    if features.json_schema and not info.json_schema:
-        return "has no JSON schema output"
-    if features.json_schema and features.tools and not info.tools_with_json:
-        return "cannot combine tools with a JSON schema"
-    if features.prompt_tokens > info.context_tokens:
-        return f"holds {info.context_tokens} tokens, the prompt has about {features.prompt_tokens}"
-    return ""
-
-
-def _incapable_of_image(info: ModelInfo, features: Features) -> str:
-    image = info.image
-    if image is None:
-        return "" if not info.known else "makes no pictures"
-    if features.images > image.references and features.edit:
-        return f"takes at most {image.references} reference pictures"
-    if features.mask and not image.mask:
-        return "takes no mask"
-    if features.transparent and not image.transparent:
-        return "has no transparent background"
-    return f"makes at most {image.max_n} pictures a request" if features.n > image.max_n else ""
-
-
 def _disallowed(target: TargetSettings, directives: Directives) -> str:
     if not directives.only and not directives.ignore:
         return ""
@@ -347,7 +325,7 @@ def _limiting_field(directives: Directives, excluded: Sequence[Excluded]) -> str
         return "router.max_cost_usd"
     if directives.max_latency_ms is not None and any("max_latency_ms" in entry.reason for entry in excluded):
         return "router.max_latency_ms"
-    return "model"
+    return next((entry.param for entry in excluded if entry.param), "model")
 
 
 def _nearest(excluded: Sequence[Excluded], features: Features, directives: Directives) -> str:
@@ -446,7 +424,7 @@ def _caller_order(candidates: list[Candidate], order: Sequence[str]) -> list[Can
 
 def _with_retry(candidates: tuple[Candidate, ...], features: Features, attempts: int) -> tuple[Candidate, ...]:
     """A sole candidate is listed twice: one retry on the same target. Pictures cost too much for that."""
-    if len(candidates) == 1 and attempts > 1 and features.kind == "chat":
+    if len(candidates) == 1 and attempts > 1 and features.kind != "image":
         return (*candidates, replace(candidates[0], retry=True))
     return candidates
 

@@ -21,7 +21,7 @@ _EFFORTS = ("", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 _QUALITIES = ("", "auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")
 
 VARIABLES: Mapping[str, Variable] = {
-    "kind": Variable("string", ("chat", "image")),
+    "kind": Variable("string", ("chat", "image", "embedding")),
     "model": Variable("string"),
     "prompt_tokens": Variable("int"),
     "prompt_bytes": Variable("int"),

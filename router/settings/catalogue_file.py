@@ -17,7 +17,7 @@ from router.settings.values import TargetSettings
 
 _Count = Annotated[Int, Field(ge=0)]
 _Positive = Annotated[Int, Field(ge=1)]
-_Modality = Literal["text", "image", "audio", "file", "video"]
+_Modality = Literal["text", "image", "audio", "file", "video", "embedding"]
 
 
 class LongContextShape(Shape):
@@ -71,10 +71,17 @@ class ImageShape(Shape):
     formats: list[Text] = Field(default=[])
 
 
+class EmbeddingShape(Shape):
+    max_inputs: _Positive | None = None
+    dimensions: _Positive | None = None
+    token_ids: Bool | None = None
+    unit_length: Bool | None = None
+
+
 class CatalogueModelShape(Shape):
     providers: list[Text] = Field(default=[])
     like: Text | None = None
-    kind: Literal["chat", "image"] | None = None
+    kind: Literal["chat", "image", "embedding"] | None = None
     family: Float | None = None
     context_tokens: _Positive | None = None
     max_output_tokens: _Positive | None = None
@@ -91,6 +98,8 @@ class CatalogueModelShape(Shape):
     call_ids: Bool | None = None
     signatures: Bool | None = None
     image: ImageShape | None = None
+    embedding: EmbeddingShape | None = None
+    space: Text | None = None
     prices: list[PriceShape] = Field(default=[])
     quality: Int | None = None
     ttft_ms: Annotated[Float, Field(gt=0)] | None = None
@@ -147,7 +156,8 @@ def needs_price(catalogue: Catalogue, target: TargetSettings) -> bool:
 
 def _model(name: str, row: CatalogueModelShape, file: CatalogueShape, base: ModelInfo | None) -> ModelInfo:
     given = row.model_dump(exclude_unset=True, exclude={"providers", "like", "prices"})
-    inherited = msgspec.structs.asdict(base) | {"prices": (), "retires": None, "successor": None} if base else {}
+    own = {"prices": (), "retires": None, "successor": None, "space": ""}  # the row's alone, whatever it is like
+    inherited = msgspec.structs.asdict(base) | own if base else {}
     prices = tuple(_price(price, file) for price in row.prices)
     return msgspec.convert(inherited | given | {"name": name.rpartition("/")[2], "prices": prices}, ModelInfo)
 
@@ -171,6 +181,8 @@ def _checks(shape: CatalogueShape, document: Document) -> list[Problem]:
             problems.append(document.problem((*loc, "providers"), "the provider already stands in the name"))
         if row.kind == "image" and row.image is None:
             problems.append(document.problem((*loc, "kind"), "an image model needs 'image'"))
+        if row.kind == "embedding" and row.embedding is None:
+            problems.append(document.problem((*loc, "kind"), "an embedding model needs 'embedding'"))
         problems += _date_checks(row, document, loc)
     return problems
 

@@ -7,6 +7,7 @@ from providers.catalogue import lookup
 from router.errors import Problem
 from router.settings.document import Document, Loc
 from router.settings.names import find_alias, is_direct
+from router.settings.spaces import space_problems
 from router.settings.validate import nearest
 from router.settings.values import ModelSettings, Settings, TargetSettings
 
@@ -33,6 +34,7 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
     for alias in settings.aliases.values():
         problems += _reference_problems(settings, document, declared, ("aliases", alias.name), alias.to)
     problems += _circles(settings, document)
+    problems += space_problems(settings, document)
     if not declared.providers and declared.readable:
         problems.append(document.problem((), "no providers: name at least one under 'providers'"))
     return problems
@@ -44,9 +46,11 @@ def find_warnings(settings: Settings, document: Document) -> list[Problem]:
     live = any(provider.enabled for provider in settings.providers.values())  # else the sandbox serves all of them
     for model in settings.models.values():
         loc: Loc = ("models", model.name)
-        kinds = {lookup(settings.catalogue, target.provider, target.model).kind for target in model.targets}
+        sold = [lookup(settings.catalogue, target.provider, target.model) for target in model.targets]
+        kinds = sorted({info.kind for info in sold if info.known})
         if len(kinds) > 1:
-            warnings.append(document.problem(loc, "mixes chat and image targets: each request can use only one kind"))
+            mixture = f"mixes {' and '.join(kinds)} targets: each request can use only one kind"
+            warnings.append(document.problem(loc, mixture))
         for index, target in enumerate(model.targets):
             if not lookup(settings.catalogue, target.provider, target.model).known:
                 warnings.append(document.problem((*loc, "targets", index), _unknown_upstream(target, settings)))

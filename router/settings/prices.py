@@ -13,12 +13,13 @@ from pathlib import Path
 import msgspec
 import orjson
 
-from providers.catalogue import Catalogue, LongContext, ModelInfo, Price, lookup
+from providers.catalogue import Catalogue, EmbeddingCapabilities, Kind, LongContext, ModelInfo, Price, lookup
 from router.settings.catalogue_file import needs_price
 from router.settings.values import DEFAULT_BASE_URLS, ProviderSettings, TargetSettings
 
 _FILE = "model_prices_and_context_window_backup.json"
 _PREFIX = {"gemini": "gemini/", "openai": ""}
+_KINDS: Mapping[str, Kind] = {"image_generation": "image", "embedding": "embedding"}
 _MILLION = Decimal(1_000_000)
 _STEPS = (128_000, 200_000, 272_000)  # the prompt sizes at which the file knows a second price
 
@@ -98,13 +99,20 @@ def _priced(info: ModelInfo, row: Mapping[str, object] | None) -> ModelInfo | No
         return None
     if info.known:
         return msgspec.structs.replace(info, prices=(price,))
+    mode = str(row.get("mode"))
     return msgspec.structs.replace(
         info,
-        kind="image" if row.get("mode") == "image_generation" else "chat",
+        kind=_KINDS.get(mode, "chat"),
+        embedding=_embedding(row) if mode == "embedding" else None,
         context_tokens=_count(row, "max_input_tokens", info.context_tokens),
         max_output_tokens=_count(row, "max_output_tokens", info.max_output_tokens),
         prices=(price,),
     )
+
+
+def _embedding(row: Mapping[str, object]) -> EmbeddingCapabilities:
+    token_ids = row.get("litellm_provider") == "openai"
+    return EmbeddingCapabilities(dimensions=_count(row, "output_vector_size", 0), token_ids=token_ids)
 
 
 def _long_context(row: Mapping[str, object]) -> LongContext | None:

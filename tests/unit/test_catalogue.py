@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from providers.catalogue import Price, lookup
+from providers.catalogue import EmbeddingCapabilities, Price, lookup, vector_space
 from router.settings.catalogue_file import LoadedCatalogue, load_catalogue
 from router.settings.document import read_document
 
@@ -148,6 +148,8 @@ BAD = [
     ("like of like", "models:\n  a: {}\n  b: {like: a}\n  c: {like: b}\n", 4, "models.c.like", "is itself like"),
     ("unknown successor", "models:\n  gem: {successor: gme}\n", 2, "models.gem.successor", "did you mean 'gem'?"),
     ("image without image", "models:\n  m: {kind: image}\n", 2, "models.m.kind", "needs 'image'"),
+    ("embedding without embedding", "models:\n  m: {kind: embedding}\n", 2, "models.m.kind", "needs 'embedding'"),
+    ("no dimensions", "models:\n  m: {embedding: {dimensions: 0}}\n", 2, "models.m.embedding.dimensions", "greater"),
     ("empty period", "models:\n  m:\n    prices:\n    - {valid_from: 2026-01-02, valid_to: 2026-01-02}\n", 4,
      "models.m.prices[0]", "is not before"),
     ("two prices a day",
@@ -165,6 +167,15 @@ def test_a_fault_is_one_problem_with_line_and_key(tmp_path: Path, text: str, lin
     assert [(each.line, each.key) for each in found] == [(line, key)], found
     assert message in found[0].message
     assert "\n" not in str(found[0])
+
+
+def test_like_takes_abilities_but_not_the_vector_space(tmp_path: Path) -> None:
+    path = tmp_path / "models.yaml"
+    able = "kind: embedding, space: s, embedding: {dimensions: 8}"
+    path.write_text(f"models:\n  a: {{{able}}}\n  p/b: {{like: a}}\n  p/c: {{like: a, space: s}}\n")
+    models = load(path).models
+    assert [vector_space(models[name]) for name in ("a", "p/b", "p/c")] == ["s", "b", "s"]
+    assert models["p/b"].embedding == EmbeddingCapabilities(dimensions=8)
 
 
 def test_like_takes_abilities_but_neither_price_nor_end(tmp_path: Path) -> None:

@@ -49,6 +49,16 @@ def test_an_image_model_is_an_image_model() -> None:
     assert (info.kind, info.prices[0].image_output) == ("image", Decimal("30"))
 
 
+def test_an_embedding_model_is_an_embedding_model() -> None:
+    info = priced("google/gemini-embedding-001")
+    assert (info.kind, info.prices[0].input, info.prices[0].output) == ("embedding", Decimal("0.15"), None)
+    assert info.embedding is not None
+    assert (info.embedding.dimensions, info.embedding.token_ids) == (3072, False)
+    own = priced("openai/text-embedding-ada-002").embedding
+    assert own is not None
+    assert (own.dimensions, own.token_ids) == (1536, True)
+
+
 @pytest.mark.parametrize("target", ["reseller/gpt-5.4", "each/flux-1-1-pro", "openai/no-such-model"])
 def test_what_is_not_sold_by_its_vendor_stays_unknown(target: str) -> None:
     assert priced(target).prices == ()

@@ -1,0 +1,81 @@
+"""What a request needs and an upstream model lacks, in words. Pure."""
+
+from msgspec import Struct
+
+from providers.catalogue import ModelInfo, vector_space
+from router.routing.plan import Features
+
+
+class Unfit(Struct, frozen=True):
+    """Why a model cannot serve a request. `param` is the request's field at fault; "": the model is what is wrong."""
+
+    reason: str
+    param: str = ""
+
+
+def find_unfit(info: ModelInfo, features: Features, space: str = "") -> Unfit | None:
+    """What makes `info` unable to serve, None when nothing does. `space` is the one vectors must lie in, if any."""
+    if features.kind == "embedding" and (info.kind == "embedding" or not info.known):
+        return _unfit_for_embedding(info, features, space)
+    reason = _incapable(info, features)
+    return Unfit(reason) if reason else None
+
+
+def _unfit_for_embedding(info: ModelInfo, features: Features, space: str) -> Unfit | None:
+    found, able = vector_space(info), info.embedding
+    if space and found != space:
+        # vectors of different models cannot be compared: to fail over between them would spoil the caller's index
+        return Unfit(f"makes vectors of {found}, which cannot stand beside those of {space}")
+    if able is None:
+        return None
+    if features.token_ids and not able.token_ids:
+        return Unfit("takes text only, no token ids (LangChain: set check_embedding_ctx_length=False)", "input")
+    if able.dimensions and features.dimensions > able.dimensions:
+        return Unfit(f"makes vectors of at most {able.dimensions} dimensions", "dimensions")
+    if features.longest_tokens > info.context_tokens:
+        reason = f"takes {info.context_tokens} tokens an input, the longest has about {features.longest_tokens}"
+        return Unfit(reason, "input")
+    return None
+
+
+def _incapable(info: ModelInfo, features: Features) -> str:
+    """What a chat or image request needs and the model lacks; empty when nothing."""
+    if features.kind != info.kind and info.known and not (features.kind == "chat" and info.kind == "image"):
+        return f"is {'a chat' if info.kind == 'chat' else f'an {info.kind}'} model"
+    if features.kind == "image":
+        return _incapable_of_image(info, features)
+    if info.kind == "image" and "text" not in info.outputs:
+        return "does not chat"
+    for wanted, needed in (
+        ("image", features.images),
+        ("audio", features.audio),
+        ("file", features.files),
+    ):
+        if needed and wanted not in info.inputs:
+            return f"takes no {wanted} input"
+    if features.image_out and info.known and "image" not in info.outputs:
+        return "makes no pictures"
+    if features.audio_out and info.known and "audio" not in info.outputs:
+        return "makes no audio"
+    if features.tools and not info.tools:
+        return "has no tools"
+    if features.json_schema and not info.json_schema:
+        return "has no JSON schema output"
+    if features.json_schema and features.tools and not info.tools_with_json:
+        return "cannot combine tools with a JSON schema"
+    if features.prompt_tokens > info.context_tokens:
+        return f"holds {info.context_tokens} tokens, the prompt has about {features.prompt_tokens}"
+    return ""
+
+
+def _incapable_of_image(info: ModelInfo, features: Features) -> str:
+    image = info.image
+    if image is None:
+        return "" if not info.known else "makes no pictures"
+    if features.images > image.references and features.edit:
+        return f"takes at most {image.references} reference pictures"
+    if features.mask and not image.mask:
+        return "takes no mask"
+    if features.transparent and not image.transparent:
+        return "has no transparent background"
+    return f"makes at most {image.max_n} pictures a request" if features.n > image.max_n else ""
