@@ -1,4 +1,4 @@
-"""The Gemini Developer API's native wire: generateContent, streamGenerateContent, countTokens, models."""
+"""The Gemini Developer API's native wire: generateContent, streamGenerateContent, countTokens, embeddings, models."""
 
 import base64
 import re
@@ -13,6 +13,7 @@ from providers.sandbox.config import SandboxConfig
 from providers.sandbox.exchange import Answer, Incoming, Route
 from providers.sandbox.faults import Fault
 from providers.sandbox.gemini_answer import Told, chunks_of, merged, spoiled
+from providers.sandbox.gemini_embeddings import EMBEDDING_MODELS, embed_batch, embed_one
 from providers.sandbox.gemini_fields import COUNT, GENERATE, read, refuse
 from providers.sandbox.gemini_models import GEMINI_MODELS, IMAGE_TOKENS, LEVEL_TOKENS, GeminiModel, pixels
 from providers.sandbox.gemini_rules import check_request
@@ -26,7 +27,13 @@ from providers.sandbox.refusals import (
 )
 
 _PATH = re.compile(r"/v1(?:beta|alpha)?/models(?:/([^/:]+)(?::(\w+))?)?/?\Z")
-_VERBS = {"generateContent": "generate", "streamGenerateContent": "stream", "countTokens": "count"}
+_VERBS = {
+    "generateContent": "generate",
+    "streamGenerateContent": "stream",
+    "countTokens": "count",
+    "embedContent": "embed",
+    "batchEmbedContents": "embed",
+}
 _QUERY = frozenset({b"alt", b"$alt", b"pageSize", b"pageToken", b""})
 _TIER = (b"x-gemini-service-tier", b"standard")
 
@@ -63,6 +70,8 @@ def answer(incoming: Incoming, route: Route, config: SandboxConfig, fault: Fault
         streamed_array = streamed_array or (key in (b"alt", b"$alt") and value != b"sse")
     if route.operation == "models":
         return _models(route.model, config)
+    if route.operation == "embed":
+        return _embeddings(incoming, route.model, fault)
     model = _known(route.model, config)
     if model is None:
         raise _not_found(route.model, "generateContent")
@@ -80,6 +89,14 @@ def answer(incoming: Incoming, route: Route, config: SandboxConfig, fault: Fault
         wait_s=told.reply.wait_s,
         image=told.picture is not None,
     )
+
+
+def _embeddings(incoming: Incoming, name: str, fault: Fault | None) -> Answer:
+    model = EMBEDDING_MODELS.get(name)
+    if model is None:
+        raise _not_found(name, "embedContent")
+    embed = embed_batch if incoming.path.endswith(":batchEmbedContents") else embed_one
+    return embed(_decoded(incoming.body), model, fault)
 
 
 def _streamed(told: Told, fault: Fault | None, *, as_events: bool) -> Answer:

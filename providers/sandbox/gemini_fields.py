@@ -74,7 +74,7 @@ PART_DATA = frozenset(
     {"text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult",
      "toolCall", "toolResponse"}
 )  # fmt: skip
-_CONTENT = {"role": "str", "parts": [_PART]}
+CONTENT = {"role": "str", "parts": [_PART]}
 _LEVELS = frozenset({"THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH"})
 _GENERATION: dict[str, Spec] = {
     "stopSequences": ["str"],
@@ -118,8 +118,8 @@ _TOOL: dict[str, Spec] = {"functionDeclarations": [_DECLARATION], **dict.fromkey
 _MODES = frozenset({"MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"})
 GENERATE: dict[str, Spec] = {
     "model": "str",
-    "contents": [_CONTENT],
-    "systemInstruction": _CONTENT,
+    "contents": [CONTENT],
+    "systemInstruction": CONTENT,
     "tools": [_TOOL],
     "toolConfig": {
         "functionCallingConfig": {"mode": _MODES, "allowedFunctionNames": ["str"]},
@@ -133,7 +133,7 @@ GENERATE: dict[str, Spec] = {
     "store": "bool",
     "continuationToken": "str",
 }
-COUNT: dict[str, Spec] = {"contents": [_CONTENT], "generateContentRequest": GENERATE}
+COUNT: dict[str, Spec] = {"contents": [CONTENT], "generateContentRequest": GENERATE}
 
 
 def refuse(message: str) -> RefusedError:

@@ -1,4 +1,4 @@
-"""The OpenAI wire: chat completions, images, models. This file routes, authenticates and reads bodies."""
+"""The OpenAI wire: chat completions, images, embeddings, models. This file routes, authenticates and reads bodies."""
 
 from typing import Any
 
@@ -10,11 +10,17 @@ from providers.sandbox.faults import Fault
 from providers.sandbox.files import Files
 from providers.sandbox.forms import form_fields
 from providers.sandbox.openai_chat import chat_answer
+from providers.sandbox.openai_embeddings import embeddings_answer
 from providers.sandbox.openai_images import images_answer
 from providers.sandbox.refusals import JSON, RefusedError, openai_error
 
-_OPERATIONS = {"/chat/completions": "chat", "/images/generations": "images", "/images/edits": "edits"}
-_LISTED = ("gpt-5.5", "gpt-5.5-mini", "gpt-image-2", "gpt-image-2.5-flare")
+_OPERATIONS = {
+    "/chat/completions": "chat",
+    "/embeddings": "embed",
+    "/images/generations": "images",
+    "/images/edits": "edits",
+}
+_LISTED = ("gpt-5.5", "gpt-5.5-mini", "gpt-image-2", "gpt-image-2.5-flare", "text-embedding-3-small")
 
 
 class OpenAI:
@@ -45,7 +51,7 @@ class OpenAI:
             operation=operation,
             model=model if isinstance(model, str) else "",
             payload=payload,
-            slow=operation != "chat",
+            slow=operation in ("images", "edits"),
         )
 
     def answer(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
@@ -63,6 +69,8 @@ class OpenAI:
             raise RefusedError(_no_model(route.model))
         if route.operation == "chat":
             return chat_answer(route.payload, incoming.key, self._config, fault)
+        if route.operation == "embed":
+            return embeddings_answer(route.payload, fault, strict=self._config.openai_strict)
         return images_answer(route.payload, incoming, self._files, fault, edit=route.operation == "edits")
 
     def _authenticate(self, incoming: Incoming) -> None:
