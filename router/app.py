@@ -13,11 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from providers.catalogue import Kind
 from providers.errors import ProviderError
 from providers.fetch import Fetcher
 from providers.registry import Connected, ProviderSpec, connect
 from router.accounting.metrics import Metrics
 from router.api.chat import chat_completions
+from router.api.embeddings import embeddings
 from router.api.envelope import error_answer
 from router.api.gateway import Endpoint, Gateway
 from router.api.guard import Guard
@@ -29,7 +31,6 @@ from router.api.route import RouteHandler
 from router.errors import InvalidRequestError, NotFoundError, RouterError
 from router.pictures.store import PictureStore
 from router.routing.health import Health
-from router.routing.plan import Kind
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
 from router.settings.values import Settings
@@ -68,10 +69,14 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
     fetch = settings.fetch
     fetcher = Fetcher(trusted_origins=fetch.allow_origins, timeout_s=fetch.timeout_s, max_bytes=fetch.max_bytes)
     connected = connect(_specs(settings, fetcher), settings.catalogue)
-    serving: dict[Kind, Collection[str]] = {"chat": connected.chat, "image": connected.images}
+    serving: dict[Kind, Collection[str]] = {
+        "chat": connected.chat,
+        "image": connected.images,
+        "embedding": connected.embeddings,
+    }
     planner = Planner(settings, compile_rules(settings), health, serving)
     metrics = Metrics(_labels(settings), health, settings.catalogue)
-    gateway = Gateway(settings, planner, health, metrics, connected.chat, connected.images)
+    gateway = Gateway(settings, planner, health, metrics, connected)
     store = PictureStore(settings.images.store_dir, settings.images.ttl_s, settings.images.quota_bytes)
     app = Application(
         title="Turnout",
@@ -153,6 +158,7 @@ def _lifespan(connected: Connected, fetcher: Fetcher) -> Callable[[FastAPI], Abs
 def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetcher | None) -> dict[str, ASGIApp]:
     """Register every path under each prefix; gives the raw endpoints by path. `media` opens callers' URLs."""
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
+    embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
     generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
     edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(partial(parse_edit, fetcher=media), store))
     models, route, ops = ModelsHandler(gateway), RouteHandler(gateway), OpsHandler(gateway)
@@ -161,6 +167,7 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
         "/images/generations": generate,
         "/images": generate,
         "/images/edits": edit,
+        "/embeddings": embed,
     }
     hot = {prefix + path: endpoint for prefix in _PREFIXES for path, endpoint in raw.items()}
     routes = [Route(path, endpoint, methods=["POST"]) for path, endpoint in hot.items()]

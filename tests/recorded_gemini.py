@@ -8,7 +8,6 @@ from typing import Any
 from recorded import Exchange
 
 NOT_SERVED = {
-    "embed-batch": "embeddings are not served",
     "models-list": "the model list is not read from upstreams",
     "googles-own-openai-compat-tool-1": "Google's OpenAI layer is the openai adapter's",
     "googles-own-openai-compat-tool-2": "Google's OpenAI layer is the openai adapter's",

@@ -101,7 +101,7 @@ def parse_chat(body: bytes, scope: Scope, key: ClientKey) -> ParsedChat:
     raw = decode_object(body)
     messages_raw = bytes(raw.pop("messages", b"null"))
     fields = _decode_fields(raw)
-    model, directives = take_directives(scope, fields, _model(fields.pop("model", None)))
+    model, directives = take_directives(scope, fields, model_name(fields.pop("model", None)))
     stream = flag(fields.pop("stream", None), "stream")
     include_usage = wants_usage(fields.pop("stream_options", None), stream=stream)
     check_fields(fields)
@@ -165,7 +165,8 @@ def _decode_fields(raw: Mapping[str, Raw]) -> dict[str, JsonValue]:
     return fields
 
 
-def _model(value: JsonValue) -> str:
+def model_name(value: JsonValue) -> str:
+    """A model name as clients may send one. Raises 400."""
     if value is None:
         raise InvalidRequestError(
             "you must provide a model parameter", param="model", code="missing_required_parameter"
@@ -194,7 +195,7 @@ class _Shape:
         try:
             messages = _message_list.decode(raw)
         except (msgspec.ValidationError, msgspec.DecodeError) as exc:
-            raise _invalid_shape(exc, "messages") from exc
+            raise invalid_shape(exc, "messages") from exc
         if not messages:
             raise InvalidRequestError("'messages' must not be empty", param="messages", code="invalid_value")
         if len(messages) > _MAX_MESSAGES:
@@ -239,14 +240,14 @@ class _Shape:
                 if call.id is not None:
                     self.call_ids.add(call.id)
         except (msgspec.ValidationError, msgspec.DecodeError) as exc:
-            raise _invalid_shape(exc, f"{where}.tool_calls") from exc
+            raise invalid_shape(exc, f"{where}.tool_calls") from exc
         self.text_bytes += len(calls)
 
     def _read_parts(self, content: bytes, where: str) -> None:
         try:
             parts = _part_list.decode(content)
         except (msgspec.ValidationError, msgspec.DecodeError) as exc:
-            raise _invalid_shape(exc, f"{where}.content") from exc
+            raise invalid_shape(exc, f"{where}.content") from exc
         for position, part in enumerate(parts):
             match part.type:
                 case "text" | "input_text" | "output_text":
@@ -270,7 +271,7 @@ class _Shape:
                     )
 
 
-def _invalid_shape(exc: Exception, where: str) -> InvalidRequestError:
+def invalid_shape(exc: Exception, where: str) -> InvalidRequestError:
     """msgspec's complaint with its path turned into ours: `$[1].role` -> `messages[1].role`."""
     text, _, path = str(exc).partition(" - at `")
     param = where + path.rstrip("`").removeprefix("$") if path else where

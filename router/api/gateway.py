@@ -7,11 +7,12 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import Protocol
 
 from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
-from providers.base import ChatProvider, ImageProvider
+from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.errors import ProviderError
 from router.accounting.metrics import Metrics
 from router.accounting.record import CLIENT_CLOSED, RecentRecords, RequestRecord
@@ -40,6 +41,19 @@ class ShuttingDownError(RouterError):
     retry_after_s = 1.0
 
 
+class Providers(Protocol):
+    """The adapters by provider name, one table for each kind of request."""
+
+    @property
+    def chat(self) -> Mapping[str, ChatProvider]: ...
+
+    @property
+    def images(self) -> Mapping[str, ImageProvider]: ...
+
+    @property
+    def embeddings(self) -> Mapping[str, EmbeddingProvider]: ...
+
+
 class Gateway:
     """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop."""
 
@@ -49,15 +63,15 @@ class Gateway:
         planner: Planner,
         health: Health,
         metrics: Metrics,
-        chat_providers: Mapping[str, ChatProvider],
-        image_providers: Mapping[str, ImageProvider],
+        providers: Providers,
     ) -> None:
         self.settings = settings
         self.planner = planner
         self.health = health
         self.metrics = metrics
-        self.chat_providers = chat_providers
-        self.image_providers = image_providers
+        self.chat_providers = providers.chat
+        self.image_providers = providers.images
+        self.embedding_providers = providers.embeddings
         self.recent = RecentRecords()
         self.auth = Authenticator(settings.server.keys)
         self.started = int(time.time())

@@ -99,7 +99,11 @@ def _facts(info: ModelInfo) -> JsonObject:
     """Context, modalities and prices, in the names that OpenRouter made common: USD per token, as strings."""
     facts: JsonObject = {
         "context_length": info.context_tokens,
-        "max_output_tokens": info.max_output_tokens,
+        **(
+            {"dimensions": info.embedding.dimensions}
+            if info.embedding
+            else {"max_output_tokens": info.max_output_tokens}
+        ),
         "architecture": {
             "input_modalities": [*sorted(info.inputs)],
             "output_modalities": [*sorted(info.outputs)],

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from providers.types import JsonObject, JsonValue
 from router.api.body import read_body, require_json
 from router.api.chat_request import decode_object, parse_chat
+from router.api.embedding_request import parse_embedding
 from router.api.gateway import Gateway
 from router.api.image_request import build_image_request, decode_json
 from router.errors import NotFoundError
@@ -23,7 +24,8 @@ class RouteHandler:
         self._gateway = gateway
 
     async def plan(self, request: Request) -> Response:
-        """The body is that of the chat or image request in question (`messages` makes it a chat request)."""
+        """The body is that of the request in question: `messages` make it a chat request, `prompt` an image request,
+        `input` a request for embeddings."""
         gateway, scope = self._gateway, request.scope
         key = gateway.auth.identify(scope)
         require_json(scope)
@@ -34,7 +36,10 @@ class RouteHandler:
         features: Features
         directives: Directives
         top = decode_object(body)
-        if "messages" in top or "prompt" not in top:
+        if "input" in top and not top.keys() & {"messages", "prompt"}:
+            embedding = parse_embedding(body, scope, key)
+            features, directives = embedding.features, embedding.directives
+        elif "messages" in top or "prompt" not in top:
             chat = parse_chat(body, scope, key)
             features, directives = chat.features, chat.directives
         else:

@@ -109,6 +109,18 @@ async function checkCut(model) {
   assert.equal(finish, null);
 }
 
+/** The vectors of an answer whose entries are numbered in order. */
+function checkVectors(answer) {
+  assert.deepEqual(answer.data.map((item) => item.index), answer.data.map((_, index) => index));
+  assert.ok(answer.usage.prompt_tokens > 0);
+  assert.equal(answer.usage.prompt_tokens, answer.usage.total_tokens);
+  const vectors = answer.data.map((item) => Array.from(item.embedding));
+  assert.ok(vectors.flat().every(Number.isFinite));
+  return vectors;
+}
+
+const isUnit = (vector) => Math.abs(vector.reduce((sum, number) => sum + number * number, 0) - 1) < 1e-4;
+
 function checkEdited(answer) {
   assert.equal(answer.data.length, 1);
   assert.ok(isPng(Buffer.from(answer.data[0].b64_json, "base64")));
@@ -307,6 +319,67 @@ const cases = {
     const image = await file(png(200), "barn.png");
     const mask = await file(png(0, true), "mask.png");
     checkEdited(await client.images.edit({ model: "gpt-image-2", prompt: "only there", image, mask }));
+  },
+
+  "embeddings come as numbers although the wire has base64": async () => {
+    const raw = await (await fetch(`${baseURL}/embeddings`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${apiKey}` },
+      body: JSON.stringify({ model: "embedding", input: "hello", encoding_format: "base64" }),
+    })).json();
+    const answer = await client.embeddings.create({ model: "embedding", input: "hello" });
+    assert.equal(answer.model, "gemini-embedding-2");
+    const [vector] = checkVectors(answer);
+    assert.equal(vector.length, 3072);
+    assert.ok(isUnit(vector));
+    assert.equal(Buffer.from(raw.data[0].embedding, "base64").readFloatLE(4), vector[1]);
+  },
+
+  "embeddings come as the numbers of the wire when floats are asked for": async () => {
+    for (const model of ["embedding", "text-embedding-3-small"]) {
+      const floats = await client.embeddings.create({ model, input: "hello", encoding_format: "float" });
+      assert.deepEqual(checkVectors(floats), checkVectors(await client.embeddings.create({ model, input: "hello" })));
+    }
+  },
+
+  "embeddings have as many dimensions as were asked for": async () => {
+    for (const model of ["gemini-embedding-001", "embedding", "text-embedding-3-small"]) {
+      const [vector] = checkVectors(await client.embeddings.create({ model, input: "hello", dimensions: 256 }));
+      assert.equal(vector.length, 256);
+      assert.ok(isUnit(vector));
+    }
+  },
+
+  "a list of texts gives a vector for each, in order": async () => {
+    const input = Array.from({ length: 150 }, (_, index) => `text ${index}`);
+    const found = checkVectors(await client.embeddings.create({ model: "embedding", input, dimensions: 8 }));
+    for (const place of [0, 99, 100, 149]) {
+      const alone = await client.embeddings.create({ model: "embedding", input: input[place], dimensions: 8 });
+      assert.deepEqual(checkVectors(alone), [found[place]]);
+    }
+  },
+
+  "token ids give the vectors of an OpenAI upstream": async () => {
+    const model = "text-embedding-3-small";
+    const answer = await client.embeddings.create({ model, input: [[15339, 1917], [9906]] });
+    assert.equal(checkVectors(answer).length, 2);
+    assert.equal(answer.usage.prompt_tokens, 3);
+    assert.equal(checkVectors(await client.embeddings.create({ model, input: [15339, 1917] })).length, 1);
+  },
+
+  "token ids for Gemini raise BadRequestError naming the switch": async () => {
+    const error = await raised(OpenAI.BadRequestError, () =>
+      client.embeddings.create({ model: "embedding", input: [[15339, 1917]] }),
+    );
+    checkStatus(error, 400, "invalid_request_error", "no_candidate", "input");
+    assert.match(error.message, /check_embedding_ctx_length=False/);
+  },
+
+  "an empty text raises BadRequestError naming its place": async () => {
+    const error = await raised(OpenAI.BadRequestError, () =>
+      client.embeddings.create({ model: "embedding", input: ["a", ""] }),
+    );
+    checkStatus(error, 400, "invalid_request_error", "invalid_value", "input[1]");
   },
 
   "models are listed": async () => {

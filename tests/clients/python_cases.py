@@ -3,7 +3,7 @@
     python python_cases.py BASE_URL API_KEY
 
 Prints one JSON object per case: `claim`, and `error` (null, or what went wrong). Nothing of the SDK is changed but the
-base URL and the key; every answer and chunk passes its strict validation.
+base URL and the key; every answer and chunk passes its strict validation (embeddings those that come as numbers).
 """
 
 import asyncio
@@ -44,6 +44,8 @@ CASES: dict[str, Callable[[], None]] = {}
 
 client = OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0, timeout=30, _strict_response_validation=True)
 default = OpenAI(base_url=BASE_URL, api_key=API_KEY, _strict_response_validation=True)
+# strict validation refuses the base64 that the SDK itself asks for: it decodes afterwards
+embedder = OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0)
 
 
 class City(BaseModel):
@@ -277,6 +279,72 @@ def edit_several() -> None:
 @case("a picture can be edited under a mask")
 def edit_masked() -> None:
     check_edited(client.images.edit(model="gpt-image-2", prompt="only there", image=png(200), mask=png(0, alpha=True)))
+
+
+def vectors(answer: Any) -> list[list[float]]:
+    """The vectors of an answer whose entries are numbered in order."""
+    assert [item.index for item in answer.data] == list(range(len(answer.data)))
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens > 0, answer.usage
+    found = [list(item.embedding) for item in answer.data]
+    assert all(type(number) is float for vector in found for number in vector)
+    return found
+
+
+@case("embeddings come as numbers although the wire has base64")
+def embed() -> None:
+    raw = embedder.embeddings.with_raw_response.create(model="embedding", input="hello")
+    assert isinstance(json.loads(raw.http_response.content)["data"][0]["embedding"], str)
+    answer = embedder.embeddings.create(model="embedding", input="hello")
+    assert answer.model == "gemini-embedding-2", answer.model
+    (vector,) = vectors(answer)
+    assert len(vector) == 3072
+    assert abs(sum(number * number for number in vector) - 1) < 1e-4
+
+
+@case("embeddings come as the numbers of the wire when floats are asked for")
+def embed_floats() -> None:
+    for model in ("embedding", "text-embedding-3-small"):
+        floats = client.embeddings.create(model=model, input="hello", encoding_format="float")
+        assert vectors(floats) == vectors(embedder.embeddings.create(model=model, input="hello"))
+
+
+@case("embeddings have as many dimensions as were asked for")
+def embed_short() -> None:
+    for model in ("gemini-embedding-001", "embedding", "text-embedding-3-small"):
+        (vector,) = vectors(embedder.embeddings.create(model=model, input="hello", dimensions=256))
+        assert len(vector) == 256
+        assert abs(sum(number * number for number in vector) - 1) < 1e-4
+
+
+@case("a list of texts gives a vector for each, in order")
+def embed_list() -> None:
+    texts = [f"text {number}" for number in range(150)]
+    found = vectors(embedder.embeddings.create(model="embedding", input=texts, dimensions=8))
+    for place in (0, 99, 100, 149):
+        assert vectors(embedder.embeddings.create(model="embedding", input=texts[place], dimensions=8)) == [
+            found[place]
+        ]
+
+
+@case("token ids give the vectors of an OpenAI upstream")
+def embed_ids() -> None:
+    answer = embedder.embeddings.create(model="text-embedding-3-small", input=[[15339, 1917], [9906]])
+    assert len(vectors(answer)) == 2
+    assert answer.usage.prompt_tokens == 3
+    assert len(vectors(embedder.embeddings.create(model="text-embedding-3-small", input=[15339, 1917]))) == 1
+
+
+@case("token ids for Gemini raise BadRequestError naming the switch")
+def embed_ids_for_gemini() -> None:
+    error = raised(openai.BadRequestError, lambda: embedder.embeddings.create(model="embedding", input=[[15339, 1917]]))
+    check_status(error, 400, "invalid_request_error", "no_candidate", "input")
+    assert "check_embedding_ctx_length=False" in error.body["message"]
+
+
+@case("an empty text raises BadRequestError naming its place")
+def embed_nothing() -> None:
+    error = raised(openai.BadRequestError, lambda: embedder.embeddings.create(model="embedding", input=["a", ""]))
+    check_status(error, 400, "invalid_request_error", "invalid_value", "input[1]")
 
 
 @case("models are listed")

@@ -38,7 +38,7 @@ def test_without_any_key_every_provider_is_off() -> None:
 
 
 def test_the_public_models_are_there(shipped: Settings) -> None:
-    assert set(shipped.models) == {"auto", "gemini-flash", "gemini-pro", "image"}
+    assert set(shipped.models) == {"auto", "gemini-flash", "gemini-pro", "image", "embedding"}
     assert [target.name for target in shipped.catalogue_targets["gemini-3.8-flash"]] == ["google/gemini-3.8-flash"]
 
 
@@ -68,6 +68,9 @@ def test_every_alias_leads_to_something_that_serves(shipped: Settings) -> None:
         ("dall-e-3", "image"),
         ("gpt-image-1", "gpt-image-2"),
         ("gpt-image-1.5-2025-12-16", "gpt-image-2"),
+        ("text-embedding-004", "gemini-embedding-001"),
+        ("text-embedding-ada-002", "text-embedding-3-small"),
+        ("gemini-embedding-exp-03-07", "gemini-embedding-001"),
         ("gemini-2.5-pro", "gemini-2.5-pro"),
         ("gemini-pro", "gemini-pro"),
     ],
@@ -84,7 +87,7 @@ def test_no_model_that_has_ended_is_a_target_or_successor(shipped: Settings) -> 
             assert info.retires is None or info.retires > TODAY, target.name
 
 
-@pytest.mark.parametrize("model", ["gemini-flash", "gemini-pro", "image"])
+@pytest.mark.parametrize("model", ["gemini-flash", "gemini-pro", "image", "embedding"])
 def test_every_model_has_a_target_of_known_price(shipped: Settings, model: str) -> None:
     for day in (TODAY, date(2026, 12, 1), date(2027, 1, 1)):
         targets = shipped.models[model].targets
