@@ -36,11 +36,11 @@ class _Slot(Struct, frozen=True):
     where: str
 
 
-async def load_media(request: ChatRequest, fetcher: Fetcher) -> None:
+async def load_media(request: ChatRequest, fetcher: Fetcher, *, max_total_bytes: int = _MAX_TOTAL_BYTES) -> None:
     """Fetch what the messages name by URL into `request.fetched`, each address once.
 
     Raises BadRequestError (`invalid_image_url`, `param` the part's path) for the first that cannot be had, and for more
-    than 32 addresses or 70 MiB in all.
+    than 32 addresses or `max_total_bytes` in all.
     """
     if not _may_name_media(request.messages_json):
         return
@@ -55,8 +55,8 @@ async def load_media(request: ChatRequest, fetcher: Fetcher) -> None:
     async def one(url: str, where: str) -> None:
         async with gate:
             found = await fetch_for_caller(fetcher, url, param=where, accept=ACCEPTED)
-        if sum(len(each.data) for each in request.fetched.values()) + len(found.data) > _MAX_TOTAL_BYTES:
-            raise _refused(f"the media of this request exceed {_MAX_TOTAL_BYTES} bytes", where)
+        if sum(len(each.data) for each in request.fetched.values()) + len(found.data) > max_total_bytes:
+            raise _refused(f"the media of this request exceed {max_total_bytes} bytes", where)
         request.fetched[url] = found
 
     await all_or_none([one(url, where) for url, where in wanted.items()])

@@ -25,13 +25,14 @@ async def load_media(exchange: Exchange, request: ChatRequest) -> None:
     if not isinstance(provider, MediaLoader):
         return
     started = gateway.health.now()
+    late = False
     try:
         async with asyncio.timeout(plan.deadline_s):
             await provider.load_media(request)
     except TimeoutError:
-        pass
+        late = True
     except BadRequestError as exc:
         raise InvalidRequestError(exc.message, param=exc.param, code=exc.code) from exc
     finally:
         record.fetch_s = gateway.health.now() - started
-    record.plan = replace(plan, deadline_s=plan.deadline_s - record.fetch_s)
+    record.plan = replace(plan, deadline_s=0.0 if late else plan.deadline_s - record.fetch_s)

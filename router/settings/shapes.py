@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from providers.addresses import origin_of
+from providers.errors import FetchError
 from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Text
 from router.settings.values import ImageFormat, ProviderType, Sort, StreamMode
 
@@ -41,6 +43,10 @@ def _exact_origin(value: str) -> str:
     origin = _origin(value)
     if "*" in origin:
         raise ValueError("must be an exact origin (http://host[:port]) without '*'")
+    try:
+        origin_of(origin)
+    except FetchError as exc:
+        raise ValueError(exc.message) from exc
     return origin
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from router.errors import SettingsError
 from router.settings import (
+    FetchSettings,
     Settings,
     find_alias,
     find_config,
@@ -54,6 +55,12 @@ BAD = [
     ("misspelt section", "provider: {}\n" + GOOD, 1, "provider", "did you mean 'providers'?"),
     ("misspelt key", "server:\n  prot: 1\n" + GOOD, 2, "server.prot", "unknown key 'prot'; did you mean 'port'?"),
     ("unknown key deep", GOOD + "routing:\n  hedge: {on: true}\n", 7, "routing.hedge.on", "known: enabled"),
+    ("fetch misspelt", GOOD + "fetch: of\n", 6, "fetch", "must be true or false, got 'of'"),
+    ("fetch of all", GOOD + 'fetch: {allow_origins: ["*"]}\n', 6, "fetch.allow_origins[0]", "must be an exact origin"),
+    ("fetch a path", GOOD + 'fetch: {allow_origins: ["http://a/b"]}\n', 6, "fetch.allow_origins[0]", "an origin"),
+    ("fetch a host", GOOD + "fetch: {allow_origins: [nas.lan]}\n", 6, "fetch.allow_origins[0]", "absolute"),
+    ("fetch a name", GOOD + 'fetch: {allow_origins: ["http://nas.lan."]}\n', 6, "fetch.allow_origins[0]", "valid name"),
+    ("fetch a user", GOOD + 'fetch: {allow_origins: ["http://u@a"]}\n', 6, "fetch.allow_origins[0]", "without user"),
     ("wrong type", "server: {port: abc}\n" + GOOD, 1, "server.port", "must be a whole number, got 'abc'"),
     ("text for a number", 'server:\n  port: "80"\n' + GOOD, 2, "server.port", "must be a whole number, got '80'"),
     ("switch for a number", "routing: {attempts: true}\n" + GOOD, 1, "routing.attempts", "whole number, got true"),
@@ -254,6 +261,16 @@ def test_client_keys_come_from_file_and_environment(tmp_path: Path) -> None:
         ("ci", "s3", ()),
         ("key4", "s4", ()),
     ]
+
+
+def test_what_is_fetched_for_callers_is_bounded_and_can_be_switched_off(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).fetch == FetchSettings()
+    text = GOOD + 'fetch: {max_mib: 0.5, timeout_ms: 2500, allow_origins: ["http://127.0.0.1:9000/"]}\n'
+    found = FetchSettings(max_bytes=512 * 1024, timeout_s=2.5, allow_origins=("http://127.0.0.1:9000",))
+    assert load(tmp_path, text).fetch == found
+    for off in ("off", "false", "{enabled: off}", "${FETCH}", '{enabled: "${FETCH}"}', "${MISSING:-off}"):
+        assert load(tmp_path, f"{GOOD}fetch: {off}\n", {"FETCH": "off"}).fetch.enabled is False
+    assert load(tmp_path, f"{GOOD}fetch: on\n").fetch == FetchSettings()
 
 
 def test_two_keys_of_one_secret_or_name_are_refused(tmp_path: Path) -> None:
