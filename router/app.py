@@ -133,6 +133,8 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
             idle_timeout_s=provider.idle_timeout_s,
             organization=provider.options.organization,
             result_hosts=provider.options.result_hosts,
+            cloud=provider.options.cloud,
+            gemini=provider.options.gemini,
             fetcher=fetcher,
             fetch_media=settings.fetch.enabled,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from router.errors import Problem
 from router.settings.document import Document, Loc
 from router.settings.fields import optional_seconds, seconds
+from router.settings.google import build_cloud, build_gemini, cloud_url
 from router.settings.shapes import (
     FetchShape,
     ImagesShape,
@@ -35,6 +36,8 @@ from router.settings.values import (
 )
 
 KEYS_VARIABLE = "TURNOUT_API_KEYS"
+# Where a provider may lack a variable: it is then off.
+KEY_PLACES: tuple[Loc, ...] = (("api_key",), ("vertex", "project"), ("vertex", "express_key"))
 _MIB = 1024 * 1024
 _SERVER, _ROUTING, _IMAGES, _FETCH = ServerSettings(), RoutingSettings(), ImageSettings(), FetchSettings()
 
@@ -119,20 +122,24 @@ def key_problems(keys: tuple[ClientKey, ...], document: Document) -> list[Proble
 
 def _provider(name: str, shape: ProviderShape, document: Document) -> ProviderSettings:
     loc: Loc = ("providers", name)
-    default = ProviderSettings(name=name, type=shape.type, base_url=shape.base_url or DEFAULT_BASE_URLS[shape.type])
-    off_reason = _off_reason(shape, document.unset.get((*loc, "api_key")))
+    cloud = build_cloud(shape.vertex, Path(document.file).parent)
+    usual = cloud_url(cloud) if cloud is not None else DEFAULT_BASE_URLS[shape.type]
+    default = ProviderSettings(name=name, type=shape.type, base_url=shape.base_url or usual)
+    unset = next((document.unset[(*loc, *key)] for key in KEY_PLACES if (*loc, *key) in document.unset), None)
+    off_reason = _off_reason(shape, unset)
+    key = shape.vertex.express_key if shape.vertex else shape.api_key
     return ProviderSettings(
         name=name,
         type=shape.type,
         base_url=default.base_url,
-        api_key=(shape.api_key or "").strip() or None,
+        api_key=(key or "").strip() or None,
         enabled=not off_reason,
         off_reason=off_reason,
         connect_timeout_s=seconds(shape.connect_timeout_ms, shape.connect_timeout_s, default.connect_timeout_s),
         idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, default.idle_timeout_s),
         options=ProviderOptions(
-            project=shape.vertex.project if shape.vertex else None,
-            location=shape.vertex.location if shape.vertex else None,
+            cloud=cloud,
+            gemini=build_gemini(shape.gemini),
             organization=shape.organization,
             result_hosts=tuple(shape.result_hosts),
         ),
@@ -145,8 +152,9 @@ def _off_reason(shape: ProviderShape, unset: str | None) -> str:
         return "enabled is false"
     if unset:
         return f"{unset} is not set"
-    if shape.api_key is not None:
-        key = shape.api_key.strip()
+    given = shape.vertex.express_key if shape.vertex else shape.api_key
+    if given is not None:
+        key = given.strip()
         return "" if key and _fits_header(key) else "its api_key is empty or not a key"
     return "" if shape.base_url or shape.vertex else "it has no api_key"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from providers.catalogue import lookup
 from router.errors import Problem
 from router.settings.document import Document, Loc
+from router.settings.google import google_problems
 from router.settings.names import find_alias, is_direct
 from router.settings.spaces import space_problems
 from router.settings.validate import nearest
@@ -35,6 +36,7 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
         problems += _reference_problems(settings, document, declared, ("aliases", alias.name), alias.to)
     problems += _circles(settings, document)
     problems += space_problems(settings, document)
+    problems += google_problems(settings.providers, document)
     if not declared.providers and declared.readable:
         problems.append(document.problem((), "no providers: name at least one under 'providers'"))
     return problems

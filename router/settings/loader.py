@@ -9,6 +9,7 @@ import msgspec
 
 from router.errors import Problem, SettingsError
 from router.settings.build import (
+    KEY_PLACES,
     build_aliases,
     build_fetch,
     build_images,
@@ -126,7 +127,7 @@ def _unset_problems(document: Document) -> list[Problem]:
     return [
         document.problem(loc, f"environment variable {name} is not set; give a default with ${{{name}:-...}}")
         for loc, name in document.unset.items()
-        if not (len(loc) == 3 and loc[0] == "providers" and loc[2] == "api_key")
+        if not (loc[0] == "providers" and loc[2:] in KEY_PLACES)
     ]
 
 

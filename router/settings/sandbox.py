@@ -21,4 +21,7 @@ def use_sandbox(settings: Settings, base_url: str) -> Settings:
 
 def _simulated(provider: ProviderSettings, root: str) -> ProviderSettings:
     url = f"{root}/p/{provider.name}/{provider.type}/{_VERSION[provider.type]}"
-    return msgspec.structs.replace(provider, base_url=url, api_key="sandbox", enabled=True, off_reason="")
+    options = msgspec.structs.replace(provider.options, cloud=None)  # it speaks the Developer API and knows no tokens
+    return msgspec.structs.replace(
+        provider, base_url=url, api_key="sandbox", enabled=True, off_reason="", options=options
+    )

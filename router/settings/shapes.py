@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from providers.addresses import origin_of
 from providers.errors import FetchError
 from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Text
+from router.settings.google import CloudShape, GeminiShape
 from router.settings.values import ImageFormat, ProviderType, Sort, StreamMode
 
 _BLANK_OR_UP = re.compile(r"\s|(^|/)\.\.?(/|$)|//|[\x00-\x1f\x7f?#%\\]")
@@ -96,13 +97,6 @@ class ServerShape(Shape):
     max_in_flight: Int | None = Field(default=None, ge=1, description="Requests at once; more get 429. Default 1000.")
 
 
-class CloudShape(Shape):
-    """A Google Cloud project."""
-
-    project: Text = Field(description="Project id.")
-    location: Text = Field(default="global", description="Region, or `global`.")
-
-
 class ProviderShape(Shape):
     """An upstream. Without its key it is off."""
 
@@ -120,7 +114,8 @@ class ProviderShape(Shape):
     idle_timeout_s: Duration | None = Field(default=None, description="Longest silence between two reads. Default 120.")
     idle_timeout_ms: Duration | None = Field(default=None, description="`idle_timeout_s` in milliseconds.")
     organization: Text | None = Field(default=None, description="OpenAI organization id.")
-    vertex: CloudShape | None = Field(default=None, description="Google Cloud project, for type gemini.")
+    vertex: CloudShape | None = Field(default=None, description="Google Cloud instead of an API key, for type gemini.")
+    gemini: GeminiShape = Field(default_factory=GeminiShape, description="Choices of the translation, for type gemini.")
     result_hosts: Items[Text] = Field(
         default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
     )

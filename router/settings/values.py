@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from providers.catalogue import ModelInfo
+from providers.options import Cloud, GeminiOptions
 from router.errors import Problem
 
 ProviderType = Literal["gemini", "openai", "eachlabs"]
@@ -60,12 +61,12 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 class ProviderOptions(Struct, frozen=True, kw_only=True):
     """What only some types of provider need.
 
-    `project`, `location`: Google Cloud. `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be
+    `cloud`, `gemini`: type gemini. `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be
     fetched from, their subdomains included; none: any public host.
     """
 
-    project: str | None = None
-    location: str | None = None
+    cloud: Cloud | None = None
+    gemini: GeminiOptions = GeminiOptions()
     organization: str | None = None
     result_hosts: tuple[str, ...] = ()
 

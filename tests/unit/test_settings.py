@@ -233,7 +233,9 @@ def test_an_empty_section_means_its_defaults(tmp_path: Path) -> None:
         ('{type: openai, api_key: "a\\nb"}', {}, "its api_key is empty or not a key"),
         ("{type: openai}", {}, "it has no api_key"),
         ('{type: openai, base_url: "http://127.0.0.1:9"}', {}, ""),
-        ("{type: gemini, vertex: {project: p}}", {}, ""),
+        ('{type: gemini, vertex: {express_key: "${K}"}}', {"K": "AQ.key"}, ""),
+        ('{type: gemini, vertex: {express_key: "${K}"}}', {}, "K is not set"),
+        ('{type: gemini, vertex: {project: "${P}"}}', {}, "P is not set"),
     ],
 )
 def test_a_provider_without_its_key_is_off(tmp_path: Path, provider: str, environ: dict[str, str], reason: str) -> None:
