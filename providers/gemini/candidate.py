@@ -66,7 +66,7 @@ class CandidateReader:
                 delta = self._part(part) if isinstance(part, dict) else None
                 if delta:
                     deltas.append(delta)
-        if len(candidate) > 1:
+        if len(candidate) > 1 or content is None:
             self._remember(candidate)
         return deltas
 

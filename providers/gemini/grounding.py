@@ -35,9 +35,11 @@ def annotations(content: str, grounding: JsonObject, citations: JsonObject) -> l
 
 
 def searches(grounding: JsonObject, *, by_query: bool) -> int:
-    """Billable searches of one answer: its queries, or one for the whole answer on older models."""
-    queries = len(as_list(grounding.get("webSearchQueries")))
-    return queries if by_query else min(queries, 1)
+    """Billable searches of one answer: its queries (of the web and of pictures), or one if it was grounded at all."""
+    queries = len(as_list(grounding.get("webSearchQueries"))) + len(as_list(grounding.get("imageSearchQueries")))
+    if by_query:
+        return queries
+    return int(queries > 0 or any("web" in as_object(chunk) for chunk in as_list(grounding.get("groundingChunks"))))
 
 
 def _place(segment: JsonObject, content: str, encoded: bytes) -> tuple[int, int]:

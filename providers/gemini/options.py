@@ -65,11 +65,12 @@ def json_config(
     with_tools: bool,
     warnings: list[str],
     policy: Literal["instruct", "refuse"] = "instruct",
+    with_maps: bool = False,
 ) -> tuple[JsonObject, list[str]]:
     """What `response_format` adds to `generationConfig`, and instructions for the model where a field cannot say it.
 
     Before generation 3 a JSON type together with functions is refused: there the schema is told in words, or
-    (`policy`) UnsupportedFieldError is raised.
+    (`policy`) UnsupportedFieldError is raised. Beside Google Maps only the newer `responseFormat` is taken.
     """
     asked = fields.mapping(request, "response_format")
     kind = asked.get("type")
@@ -88,8 +89,11 @@ def json_config(
         if schema:
             words = f"{words} It must match this JSON schema: {orjson.dumps(schema).decode()}"
         return {}, [*told, words]
-    config: JsonObject = {"responseMimeType": "application/json"}
     where = "response_format.json_schema.schema"
+    if with_maps:
+        text: JsonObject = {"mimeType": "APPLICATION_JSON"}
+        return {"responseFormat": {"text": {**text, "schema": clean(schema, where)} if schema else text}}, told
+    config: JsonObject = {"responseMimeType": "application/json"}
     if schema and info.json_schema:
         config["responseJsonSchema"] = clean(schema, where)
     elif schema:

@@ -66,8 +66,14 @@ def to_generate_content(
     config = generation_config(asked, google, info, warnings, terms.options)
     if request.stream:
         refuse_streamed_file(asked)
-    policy = terms.options.json_with_tools
-    shape, told = json_config(asked, info, with_tools=tooling.declared > 0, warnings=warnings, policy=policy)
+    shape, told = json_config(
+        asked,
+        info,
+        with_tools=tooling.declared > 0,
+        warnings=warnings,
+        policy=terms.options.json_with_tools,
+        with_maps=any("googleMaps" in as_object(tool) for tool in tooling.tools),
+    )
     config.update(shape)
     body: JsonObject = {"contents": list(talk.contents)}
     system = talk.system + [{"text": words} for words in told]

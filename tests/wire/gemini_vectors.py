@@ -1,9 +1,8 @@
 """Conformance vectors of the Gemini wire, as data.
 
-Not here, because they belong to parts that are not the translation: V12 (the fetcher of remote pictures; its refusal is
-tested instead), V40 and V71 (a signature cache and the resend after a refused signature), V41 (other backends' egress),
-V48's Vertex labels, V57's retry (the error that starts it is tested), V69's and V70's waiting and key rotation (their
-classes are tested), V72 (aliases), V74 (logging). V35's lenient mode and V04's `inline` mode do not exist.
+Those that depend on the provider (V04 inline, V35 filled, V40, V48's labels, V47 and V49 refused) stand in
+`gemini_terms_vectors.py`; those about routing (V57's retry, V69 to V74) in `tests/app`; V12's fetch in
+`tests/app/test_media_by_url.py`.
 """
 
 from typing import Any
