@@ -143,6 +143,8 @@ class GeminiProvider:
         """A vector for every input, by `batchEmbedContents`: at most 100 inputs in one call, several calls for more."""
         try:
             model, info = self._model(model)
+            if self._terms.cloud is not None:
+                raise UnsupportedFieldError("embeddings are not asked of Google Cloud, only of the Gemini API")
             able = info.embedding
             inputs: Sequence[str | tuple[int, ...]] = request.inputs
 

@@ -9,8 +9,12 @@ import pytest
 
 from providers.catalogue import EmbeddingCapabilities, ModelInfo
 from providers.errors import BadResponseError, RateLimitedError, UnsupportedFieldError
+from providers.gemini.adapter import GeminiProvider
 from providers.gemini.embeddings import from_batch_embed, to_batch_embed
+from providers.gemini.terms import terms_of
+from providers.options import Cloud, GeminiOptions
 from providers.types import EmbeddingRequest, Usage
+from providers.upstream import Upstream
 
 MODEL = "gemini-embedding-001"
 UNSCALED = ModelInfo(name=MODEL, kind="embedding", embedding=EmbeddingCapabilities(unit_length=False))
@@ -112,3 +116,11 @@ def test_an_error_inside_a_200_is_that_error(wrapped: bool) -> None:
     error = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "no"}}
     with pytest.raises(RateLimitedError):
         from_batch_embed(json.dumps([error] if wrapped else error).encode(), asked(), MODEL, SCALED)
+
+
+async def test_google_cloud_is_not_asked_for_vectors_on_a_wire_it_does_not_speak() -> None:
+    upstream = Upstream(provider="vertex", base_url="http://127.0.0.1:9", headers={})
+    provider = GeminiProvider("vertex", upstream, {}, terms=terms_of(GeminiOptions(), Cloud(project="p")))
+    with pytest.raises(UnsupportedFieldError) as caught:
+        await provider.embeddings(asked(), MODEL)
+    assert caught.value.provider == "vertex"
