@@ -16,9 +16,18 @@ from providers.errors import (
 from providers.sse import EventDecoder
 from providers.streams import Batch
 from providers.types import ChatChunk, Usage
-from providers.upstream import ByteStream
 
 _DRAIN_S = 0.1  # between the last event and the end of the body lies one packet; longer is not worth a connection
+
+
+class Source(Protocol):
+    """Where the events come from: bytes in any slices, b"" at the end. Raises ProviderError."""
+
+    async def read(self) -> bytes: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Translator(Protocol):
@@ -57,7 +66,7 @@ class EventStream:
     """
 
     def __init__(
-        self, source: ByteStream, translator: Translator, provider: str, learn: Callable[[str], None], index: int = 0
+        self, source: Source, translator: Translator, provider: str, learn: Callable[[str], None], index: int = 0
     ) -> None:
         self._source = source
         self._translator = translator
@@ -161,7 +170,7 @@ def _after_content(error: ProviderError) -> ProviderError:
     )
 
 
-async def _drain(source: ByteStream) -> None:
+async def _drain(source: Source) -> None:
     """Read the rest of a body, so that the connection can serve again; give up on an upstream that dawdles."""
     try:
         async with asyncio.timeout(_DRAIN_S):

@@ -1,7 +1,8 @@
 """Which adapter speaks which protocol: a literal table, no scanning, no import by name."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from providers.gemini.credentials import google_tokens
 from providers.gemini.signature_cache import SignatureCache
 from providers.gemini.terms import terms_of
 from providers.jobs import JobTimings
+from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
 from providers.options import Cloud, GeminiOptions
 from providers.upstream import Upstream
@@ -22,7 +24,8 @@ from providers.upstream import Upstream
 class ProviderSpec(Struct, frozen=True, kw_only=True):
     """What is needed to reach one provider. `type` is a key of the table below.
 
-    `fetcher` opens the URLs of finished pictures; with `fetch_media` also those that callers name.
+    `fetcher` opens the URLs of finished pictures; with `fetch_media` also those that callers name. `model_prefix` is
+    what litellm calls the provider (`anthropic/`).
     """
 
     name: str
@@ -37,6 +40,15 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     fetch_media: bool = True
     cloud: Cloud | None = None
     gemini: GeminiOptions = GeminiOptions()
+    model_prefix: str = ""
+
+
+class Client(Protocol):
+    """What is opened before the first request and closed after the last."""
+
+    async def open(self) -> None: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Connected(Struct, frozen=True):
@@ -45,7 +57,7 @@ class Connected(Struct, frozen=True):
     chat: Mapping[str, ChatProvider]
     images: Mapping[str, ImageProvider]
     embeddings: Mapping[str, EmbeddingProvider]
-    upstreams: tuple[Upstream, ...]
+    upstreams: tuple[Client, ...]
 
 
 def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
@@ -53,7 +65,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     chat: dict[str, ChatProvider] = {}
     images: dict[str, ImageProvider] = {}
     embeddings: dict[str, EmbeddingProvider] = {}
-    upstreams: list[Upstream] = []
+    upstreams: list[Client] = []
     # one for all: a signature of one project is then known for what it is when its conversation moves to another
     signatures = SignatureCache()
     builders: dict[str, Builder] = {**ADAPTERS, "gemini": partial(_gemini, signatures=signatures)}
@@ -69,7 +81,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     return Connected(chat, images, embeddings, tuple(upstreams))
 
 
-Built = tuple[ChatProvider | ImageProvider | EmbeddingProvider, list[Upstream]]
+Built = tuple[ChatProvider | ImageProvider | EmbeddingProvider, Sequence[Client]]
 Builder = Callable[[ProviderSpec, Catalogue], Built]
 
 
@@ -103,6 +115,21 @@ def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
     return provider, [upstream]
 
 
+def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:
+    provider = LitellmProvider(
+        spec.name,
+        models,
+        spec.fetcher,
+        prefix=spec.model_prefix,
+        api_key=spec.api_key,
+        base_url=spec.base_url or None,
+        timeout_s=spec.idle_timeout_s,
+        media=spec.fetcher if spec.fetch_media else None,
+        result_hosts=spec.result_hosts,
+    )
+    return provider, [provider]
+
+
 def _upstream(spec: ProviderSpec, headers: Mapping[str, str]) -> Upstream:
     return Upstream(
         provider=spec.name,
@@ -117,4 +144,5 @@ ADAPTERS: Mapping[str, Builder] = {
     "gemini": _gemini,
     "openai": _openai,
     "eachlabs": _eachlabs,
+    "litellm": _litellm,
 }

@@ -132,6 +132,7 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
             connect_timeout_s=provider.connect_timeout_s,
             idle_timeout_s=provider.idle_timeout_s,
             organization=provider.options.organization,
+            model_prefix=provider.options.model_prefix,
             result_hosts=provider.options.result_hosts,
             cloud=provider.options.cloud,
             gemini=provider.options.gemini,

@@ -141,6 +141,7 @@ def _provider(name: str, shape: ProviderShape, document: Document) -> ProviderSe
             cloud=cloud,
             gemini=build_gemini(shape.gemini),
             organization=shape.organization,
+            model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),
         ),
         line=document.line(loc),

@@ -77,6 +77,9 @@ def _name_problems(settings: Settings, document: Document) -> Iterator[Problem]:
     for name in settings.providers:
         if not _PROVIDER_NAME.fullmatch(name):
             yield document.problem(("providers", name), f"{name!r} must be lower-case letters, digits, '-' and '_'")
+    for name, provider in settings.providers.items():
+        if provider.options.model_prefix and provider.type != "litellm":
+            yield document.problem(("providers", name, "model_prefix"), f"is for type litellm, not {provider.type}")
     names = [("models", name) for name in settings.models] + [("aliases", name) for name in settings.aliases]
     for section, name in names:
         plain = name.removesuffix("*") if section == "aliases" else name

@@ -42,7 +42,7 @@ def with_fallback_prices(
     rows = read_price_file()
     found = {}
     for name, (target, key) in looked_up.items():
-        info = _priced(lookup(catalogue, target.provider, target.model), rows.get(key))
+        info = _priced(lookup(catalogue, target.provider, target.model), _row(rows, key))
         if info is not None:
             found[name] = info
     return {**catalogue, **found}
@@ -86,9 +86,18 @@ def price_from_row(row: Mapping[str, object], source: str) -> Price | None:
 
 def _key(provider: ProviderSettings, model: str) -> str:
     """The file's key for `model` sold by its vendor, else ""."""
-    prefix = _PREFIX.get(provider.type)
+    prefix = provider.options.model_prefix if provider.type == "litellm" else _PREFIX.get(provider.type)
     direct = provider.base_url == DEFAULT_BASE_URLS[provider.type]
     return f"{prefix}{model}" if direct and prefix is not None else ""
+
+
+def _row(rows: Mapping[str, Mapping[str, object]], key: str) -> Mapping[str, object] | None:
+    """The row of `key`; the models of some vendors stand there without the vendor (`claude-...` of `anthropic/`)."""
+    vendor, _, model = key.partition("/")
+    row = rows.get(key)
+    if row is None and (bare := rows.get(model)) is not None and bare.get("litellm_provider") == vendor:
+        return bare
+    return row
 
 
 def _priced(info: ModelInfo, row: Mapping[str, object] | None) -> ModelInfo | None:

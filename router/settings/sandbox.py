@@ -4,7 +4,12 @@ import msgspec
 
 from router.settings.values import ProviderSettings, ProviderType, Settings
 
-_VERSION: dict[ProviderType, str] = {"gemini": "v1beta", "openai": "v1", "eachlabs": "v1"}
+_WIRE: dict[ProviderType, str] = {
+    "gemini": "gemini/v1beta",
+    "openai": "openai/v1",
+    "eachlabs": "eachlabs/v1",
+    "litellm": "openai/v1",
+}
 
 
 def has_provider_key(settings: Settings) -> bool:
@@ -20,8 +25,10 @@ def use_sandbox(settings: Settings, base_url: str) -> Settings:
 
 
 def _simulated(provider: ProviderSettings, root: str) -> ProviderSettings:
-    url = f"{root}/p/{provider.name}/{provider.type}/{_VERSION[provider.type]}"
-    options = msgspec.structs.replace(provider.options, cloud=None)  # it speaks the Developer API and knows no tokens
+    url = f"{root}/p/{provider.name}/{_WIRE[provider.type]}"
+    # it speaks the Developer API and knows no tokens; to litellm it is an OpenAI, whatever the vendor
+    prefix = "openai/" if provider.type == "litellm" else ""
+    options = msgspec.structs.replace(provider.options, cloud=None, model_prefix=prefix)
     return msgspec.structs.replace(
         provider, base_url=url, api_key="sandbox", enabled=True, off_reason="", options=options
     )

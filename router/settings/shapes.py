@@ -13,6 +13,7 @@ from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Tex
 from router.settings.google import CloudShape, GeminiShape
 from router.settings.values import ImageFormat, ProviderType, Sort, StreamMode
 
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_.-]+/)+")
 _BLANK_OR_UP = re.compile(r"\s|(^|/)\.\.?(/|$)|//|[\x00-\x1f\x7f?#%\\]")
 
 
@@ -51,6 +52,13 @@ def _exact_origin(value: str) -> str:
     return origin
 
 
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise ValueError("must be one of litellm's provider names and a slash, for example 'anthropic/'")
+    return value
+
+
+Prefix = Annotated[str, AfterValidator(_prefix)]
 Url = Annotated[Text, AfterValidator(_url)]
 OptionalUrl = Annotated[str, AfterValidator(_url)]
 Target = Annotated[str, AfterValidator(_target)]
@@ -114,6 +122,9 @@ class ProviderShape(Shape):
     idle_timeout_s: Duration | None = Field(default=None, description="Longest silence between two reads. Default 120.")
     idle_timeout_ms: Duration | None = Field(default=None, description="`idle_timeout_s` in milliseconds.")
     organization: Text | None = Field(default=None, description="OpenAI organization id.")
+    model_prefix: Prefix | None = Field(
+        default=None, description="What litellm calls the provider, for type litellm: `anthropic/`."
+    )
     vertex: CloudShape | None = Field(default=None, description="Google Cloud instead of an API key, for type gemini.")
     gemini: GeminiShape = Field(default_factory=GeminiShape, description="Choices of the translation, for type gemini.")
     result_hosts: Items[Text] = Field(

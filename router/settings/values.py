@@ -14,7 +14,7 @@ from providers.catalogue import ModelInfo
 from providers.options import Cloud, GeminiOptions
 from router.errors import Problem
 
-ProviderType = Literal["gemini", "openai", "eachlabs"]
+ProviderType = Literal["gemini", "openai", "eachlabs", "litellm"]
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -23,6 +23,7 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
     "openai": "https://api.openai.com/v1",
     "eachlabs": "https://api.eachlabs.ai/v1",
+    "litellm": "",  # litellm knows where each of its providers is
 }
 
 
@@ -62,12 +63,13 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     """What only some types of provider need.
 
     `cloud`, `gemini`: type gemini. `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be
-    fetched from, their subdomains included; none: any public host.
+    fetched from, their subdomains included; none: any public host. `model_prefix`: what litellm calls the provider.
     """
 
     cloud: Cloud | None = None
     gemini: GeminiOptions = GeminiOptions()
     organization: str | None = None
+    model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()
 
 

@@ -1,12 +1,13 @@
 """The price file of the installed litellm: read by its path, and only for what the catalogue lacks."""
 
+import subprocess
 import sys
 from decimal import Decimal
 
 import pytest
 
 from providers.catalogue import Catalogue, ModelInfo, Price, lookup
-from router.settings import ProviderSettings, TargetSettings
+from router.settings import ProviderOptions, ProviderSettings, TargetSettings
 from router.settings.prices import price_file_path, price_from_row, read_price_file, with_fallback_prices
 from router.settings.values import DEFAULT_BASE_URLS
 
@@ -14,6 +15,17 @@ PROVIDERS = {
     "google": ProviderSettings(name="google", type="gemini", base_url=DEFAULT_BASE_URLS["gemini"]),
     "openai": ProviderSettings(name="openai", type="openai", base_url=DEFAULT_BASE_URLS["openai"]),
     "reseller": ProviderSettings(name="reseller", type="openai", base_url="https://reseller.example/v1"),
+    "claude": ProviderSettings(
+        name="claude", type="litellm", base_url="", options=ProviderOptions(model_prefix="anthropic/")
+    ),
+    "groq": ProviderSettings(name="groq", type="litellm", base_url="", options=ProviderOptions(model_prefix="groq/")),
+    "bare": ProviderSettings(name="bare", type="litellm", base_url=""),
+    "elsewhere": ProviderSettings(
+        name="elsewhere",
+        type="litellm",
+        base_url="http://127.0.0.1:9",
+        options=ProviderOptions(model_prefix="anthropic/"),
+    ),
     "each": ProviderSettings(name="each", type="eachlabs", base_url=DEFAULT_BASE_URLS["eachlabs"]),
 }
 
@@ -25,9 +37,11 @@ def priced(target: str, catalogue: Catalogue | None = None) -> ModelInfo:
 
 
 def test_the_file_is_read_without_importing_litellm() -> None:
-    assert price_file_path() is not None
-    assert len(read_price_file()) > 1000
-    assert "litellm" not in sys.modules
+    code = (
+        "import sys; from router.settings.prices import price_file_path, read_price_file;"
+        "assert price_file_path() is not None and len(read_price_file()) > 1000; assert 'litellm' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_a_model_the_catalogue_lacks_gets_its_price() -> None:
@@ -57,6 +71,17 @@ def test_an_embedding_model_is_an_embedding_model() -> None:
     own = priced("openai/text-embedding-ada-002").embedding
     assert own is not None
     assert (own.dimensions, own.token_ids) == (1536, True)
+
+
+@pytest.mark.parametrize(
+    "target", ["claude/claude-sonnet-4-5", "bare/anthropic/claude-sonnet-4-5", "groq/openai/gpt-oss-120b"]
+)
+def test_models_by_way_of_litellm_are_found_with_or_without_their_vendor(target: str) -> None:
+    assert priced(target).prices[0].input
+
+
+def test_a_litellm_provider_at_another_address_is_a_reseller() -> None:
+    assert priced("elsewhere/claude-sonnet-4-5").prices == ()
 
 
 @pytest.mark.parametrize("target", ["reseller/gpt-5.4", "each/flux-1-1-pro", "openai/no-such-model"])

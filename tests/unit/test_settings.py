@@ -114,6 +114,10 @@ BAD = [
     ("not a mapping", "- 1\n", 1, "", "must be a mapping, got a list"),
     ("python tag", "server: !!python/object:os.x {}\n" + GOOD, 1, "server", "must be a mapping"),
     ("anchor inside itself", "server: &a\n  host: *a\n" + GOOD, 2, "server.host", "inside itself"),
+    ("prefix without slash", 'providers: {a: {type: litellm, api_key: k, model_prefix: anthropic}}\n', 1,
+     "providers.a.model_prefix", "and a slash"),
+    ("prefix of another type", 'providers: {a: {type: openai, api_key: k, model_prefix: "x/"}}\n', 1,
+     "providers.a.model_prefix", "is for type litellm"),
     ("bad date", "server: {host: 2026-13-01}\n" + GOOD, 1, "server.host", "not a date"),
 ]  # fmt: skip
 
@@ -362,6 +366,21 @@ def test_the_file_is_found_by_argument_variable_folder_then_installation(
     for path, variables in ((None, {}), (None, {"TURNOUT_CONFIG": "no.yaml"}), (Path("no.yaml"), environ)):
         with pytest.raises(SettingsError):
             find_config(path, variables)
+
+
+def test_a_litellm_provider_needs_a_key_and_knows_its_own_address(tmp_path: Path) -> None:
+    provider = '{type: litellm, model_prefix: "anthropic/", api_key: "${KEY}"}'
+    text = f"providers: {{a: {provider}}}\nmodels: {{m: {{targets: [a/x]}}}}\n"
+    assert load(tmp_path, text).providers["a"].off_reason == "KEY is not set"
+    on = load(tmp_path, text, {"KEY": "k"}).providers["a"]
+    assert (on.enabled, on.base_url, on.options.model_prefix) == (True, "", "anthropic/")
+
+
+def test_in_the_sandbox_litellm_asks_an_openai(tmp_path: Path) -> None:
+    text = 'providers: {a: {type: litellm, model_prefix: "anthropic/"}}\nmodels: {m: {targets: [a/x]}}\n'
+    simulated = use_sandbox(load(tmp_path, text), "http://127.0.0.1:9/").providers["a"]
+    assert simulated.base_url == "http://127.0.0.1:9/p/a/openai/v1"
+    assert simulated.options.model_prefix == "openai/"
 
 
 def test_the_catalogue_may_stand_elsewhere(tmp_path: Path) -> None:
