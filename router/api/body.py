@@ -7,7 +7,6 @@ from starlette.types import Receive, Scope
 
 from router.errors import BodyTooLargeError, InvalidRequestError, RouterError, UnsupportedMediaTypeError
 
-
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 

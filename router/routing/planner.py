@@ -189,7 +189,9 @@ class Planner:
             return Excluded(provider=target.provider, model=target.model, reason=f"provider off: {provider.off_reason}")
         if self._serving is not None and target.provider not in self._serving[features.kind]:
             return Excluded(
-                provider=target.provider, model=target.model, reason=f"{provider.type} providers serve no {features.kind}"
+                provider=target.provider,
+                model=target.model,
+                reason=f"{provider.type} providers serve no {features.kind}",
             )
         reason = _incapable(info, features) or _disallowed(target, directives)
         if reason:
