@@ -23,7 +23,7 @@ def sniff_mime(data: bytes) -> str | None:
 
 
 def nearest_ratio(ratio: float, offered: Sequence[str]) -> tuple[str, float]:
-    """The offered `W:H` closest to width/height, and the loss as a fraction (0.016 is 1.6 %); names like `auto` lose."""
+    """The offered `W:H` closest to width/height, and the loss as a fraction (0.016 is 1.6 %); other names lose."""
 
     def distance(name: str) -> float:
         width, _, height = name.partition(":")

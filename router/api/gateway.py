@@ -91,7 +91,7 @@ class Gateway:
             served = record.served_by
             cost = "-" if record.cost_usd is None else record.cost_usd
             self.write_access(
-                f"{record.id} {record.path} {record.status} model={ascii(record.model[:64])} "
+                f"{record.id} {record.path} {record.status} model={record.model[:64]!a} "
                 f"served={served.name if served else '-'} attempts={len(record.attempts)} "
                 f"ms={record.duration_s * 1000:.1f} cost={cost}"
             )

@@ -26,6 +26,7 @@ _PROBES_TO_CLOSE = 3
 _PROBE_TIMEOUT_S = 60.0  # a probe that never came back must not wedge the breaker
 _RATE_LIMIT_DEFAULT_S = 1.0
 _RATE_LIMIT_MAX_S = 3600.0
+_UNAVAILABLE_MAX_S = 60.0
 _AUTH_BLOCK_S = 60.0
 _CONFIG_BLOCK_S = 60.0
 _OUTPUT_PRIOR_TOKENS = 250.0
@@ -228,6 +229,9 @@ class Health:
     ) -> None:
         if error.effect == "failure":
             self._count_failure(state, now, late=late)
+            if error.retry_after_s is not None:  # a 503 that says when to come back
+                state.blocked_until = max(state.blocked_until, now + min(error.retry_after_s, _UNAVAILABLE_MAX_S))
+                state.blocked_reason = "asked to wait"
         elif error.effect == "block":
             self._block(state, candidate, error, now)
 

@@ -79,9 +79,14 @@ class LatencyModel:
         shift = _PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000)
         ttft, ttft95 = math.exp(mean + shift) * 1000, math.exp(mean + shift + _Z95 * sigma) * 1000
         rate, rate_sigma = self._tpot.moments(now)
-        writing = output_tokens * math.exp(rate) * 1000
-        writing95 = output_tokens * math.exp(rate + _Z95 * rate_sigma) * 1000
-        return Prediction(ttft_ms=ttft, ttft_p95_ms=ttft95, total_ms=ttft + writing, total_p95_ms=ttft95 + writing95)
+        tpot, tpot95 = math.exp(rate) * 1000, math.exp(rate + _Z95 * rate_sigma) * 1000
+        return Prediction(
+            ttft_ms=ttft,
+            ttft_p95_ms=ttft95,
+            total_ms=ttft + output_tokens * tpot,
+            total_p95_ms=ttft95 + output_tokens * tpot95,
+            tpot_p95_ms=tpot95,
+        )
 
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""

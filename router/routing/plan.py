@@ -104,12 +104,13 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Prediction(Struct, frozen=True, kw_only=True, gc=False):
-    """How long a candidate is expected to take for this request, in milliseconds."""
+    """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token."""
 
     ttft_ms: float
     ttft_p95_ms: float
     total_ms: float
     total_p95_ms: float
+    tpot_p95_ms: float = 0.0
 
 
 class Candidate(Struct, frozen=True, kw_only=True, gc=False):

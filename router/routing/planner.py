@@ -24,6 +24,8 @@ from router.settings.names import find_alias, is_direct
 from router.settings.values import Settings, Slo, TargetSettings
 
 _MIN_STREAM_TIMEOUT_S = 10.0
+_MIN_WHOLE_TIMEOUT_S = 30.0
+_WHOLE_TIMEOUT_P95S = 2.0
 _STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted p95 is a stall
 _NEAR_BEST = 1.05  # costs within 5 % of the least count as equal: weights decide there
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
@@ -238,6 +240,9 @@ class Planner:
         if features.stream:
             stalled_s = _STREAM_TIMEOUT_P95S * prediction.ttft_p95_ms / 1000
             return min(routing.ttft_timeout_s, max(_MIN_STREAM_TIMEOUT_S, stalled_s))
+        if features.max_tokens:  # the longest answer it may be, with as much again to spare
+            longest_s = (prediction.ttft_p95_ms + features.max_tokens * prediction.tpot_p95_ms) / 1000
+            return min(routing.deadline_s, max(_MIN_WHOLE_TIMEOUT_S, _WHOLE_TIMEOUT_P95S * longest_s))
         return routing.deadline_s
 
     def _deadline_s(self, features: Features, directives: Directives) -> float:

@@ -260,3 +260,25 @@ async def test_the_pause_before_a_retry_counts_against_the_deadline() -> None:
                 [],
             )
         assert time.monotonic() - started < 0.08
+
+
+async def test_when_nobody_may_be_asked_the_failure_says_so_and_not_that_time_ran_out() -> None:
+    health, asked = real_health(), list[str]()
+    state = health.target(A.provider, A.model, A.info)
+    state.blocked_until, state.blocked_reason = health.now() + 9, "rate limited"
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A), upstreams({}, asked), health, [])
+    assert (type(caught.value.last), caught.value.retry_after_s, asked) == (UnavailableError, 1.0, [])
+
+
+async def test_a_fault_of_ours_is_counted_under_its_own_name_and_held_against_nobody() -> None:
+    health = real_health()
+    attempts: list[Attempt] = []
+
+    async def broken(_: Candidate) -> str:
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        await dispatch(plan(A, B), broken, health, attempts)
+    assert [attempt.outcome for attempt in attempts] == ["internal_error"]
+    assert health.target(A.provider, A.model, A.info).consecutive == 0
