@@ -61,8 +61,8 @@ _LONGEST = 160
 class ModelRules(Struct, frozen=True):
     """The rules of one model, compiled, and the names of the variables that they read.
 
-    `place` gives the place of the first rule that holds, or -1: one call into CEL instead of one for each rule. It fails
-    as a whole where one of them does, and is None where there are more than CEL nests.
+    `place` gives the place of the first rule that holds, or -1: one call into CEL instead of one for each rule. It
+    fails as a whole where one of them does, and is None where there are more than CEL nests.
     """
 
     rules: tuple[tuple[RuleSettings, cel.Expression], ...]

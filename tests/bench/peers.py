@@ -1,7 +1,8 @@
 """Other gateways, for the same requests on the same box: each in an environment of its own below `.venvs`.
 
 One that cannot be installed or started is left out, and the reason is said. Both are asked on the OpenAI wire only, and
-neither may reach anything but the simulated upstream.
+neither may reach anything but the simulated upstream. `portkey/package.json` holds @hono/node-server back: from 1.19 on
+this gateway answers every stream with 500.
 """
 
 import contextlib
