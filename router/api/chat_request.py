@@ -6,6 +6,7 @@ The messages are looked at, not decoded: roles, part types and lengths are enoug
 
 import math
 import re
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 
@@ -317,6 +318,7 @@ def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: 
         n=int(n) if isinstance(n := fields.get("n"), int) else 1,
         image_out="image" in wanted,
         audio_out="audio" in wanted,
+        hour_utc=int(time.time()) // 3600 % 24,
         key_name=key.name,
         key_tags=key.tags,
         metadata={k: v for k, v in metadata.items() if isinstance(v, str)} if isinstance(metadata, dict) else {},

@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatProvider, ImageProvider
@@ -71,11 +70,9 @@ class Gateway:
         self.live: set[asyncio.Task[object]] = set()
         self.write_access: Callable[[str], None] = access_log.info
 
-    def plan(self, features: Features, directives: Directives) -> Plan:
+    def plan(self, features: Features, directives: Directives, *, full: bool = False) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
-        moment = datetime.now(UTC)
-        features = replace(features, hour_utc=moment.hour)
-        return self.planner.plan(features, directives, self.health.now(), moment.date())
+        return self.planner.plan(features, directives, self.health.now(), datetime.now(UTC).date(), full=full)
 
     def cut(self) -> None:
         """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""

@@ -9,6 +9,7 @@ from providers.errors import ProviderError, UnavailableError, UpstreamTimeoutErr
 from router.errors import RouterError
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
+from router.timer import Limit
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ async def dispatch(
             if not _worth_a_retry(attempts):
                 break
             await asyncio.sleep(_pause_s(deadline - health.now()))
-        more = any(not other.retry for other in plan.candidates[position + 1 :])
+        more = position + 1 < len(plan.candidates) and not plan.candidates[position + 1].retry  # a retry comes last
         started = health.now()
         budget_s = _budget_s(candidate, deadline - started, more=more)
         if budget_s <= 0:
@@ -59,7 +60,7 @@ async def dispatch(
             continue
         error: ProviderError | None = None
         try:
-            async with asyncio.timeout(budget_s):
+            with Limit(budget_s):
                 value = await call(candidate)
         except TimeoutError:
             error = UpstreamTimeoutError(f"no answer in {budget_s:.1f} s", provider=candidate.provider)

@@ -128,7 +128,10 @@ class Health:
 
     def blocked_s(self, provider: str, model: str, info: ModelInfo, now: float) -> tuple[float, str]:
         """Seconds until this target may be asked again, and why; (0, "") when it may be now."""
-        state = self.target(provider, model, info)
+        return self.block(self.target(provider, model, info), provider, now)
+
+    def block(self, state: TargetState, provider: str, now: float) -> tuple[float, str]:
+        """The same for a target at hand."""
         until, reason = state.blocked_until, state.blocked_reason
         block = self._provider_blocks.get(provider)
         if block is not None and block[0] > until:

@@ -78,6 +78,11 @@ class CompiledRules:
         self._models = models
         self._logged: set[RuleSettings] = set()
 
+    def reads(self, model: str) -> tuple[str, ...]:
+        """The variables that the rules of `model` look at; others need not be given."""
+        rules = self._models.get(model)
+        return rules.reads if rules is not None else ()
+
     def first_match(self, model: str, variables: Mapping[str, object]) -> RuleSettings | None:
         """The first rule of `model` that holds; None when none does. A variable left out counts as absent."""
         rules = self._models.get(model)

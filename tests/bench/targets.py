@@ -104,9 +104,9 @@ def turnout(upstream: str, log: IO[bytes]) -> Iterator[Target]:
     env = {
         "TURNOUT_API_KEYS": f"bench:{KEY}",
         "GEMINI_API_KEY": "bench",
-        "GEMINI_BASE_URL": f"{upstream}/v1beta",
+        "GEMINI_UPSTREAM_URL": f"{upstream}/v1beta",
         "OPENAI_API_KEY": "bench",
-        "OPENAI_BASE_URL": f"{upstream}/v1",
+        "OPENAI_UPSTREAM_URL": f"{upstream}/v1",
     }
     config = ROOT / "config" / "turnout.yaml"
     command = [sys.executable, "-m", "router", "serve", "--config", config, "--host", HOST, "--port", str(port)]

@@ -1,6 +1,5 @@
 """What every endpoint shares: the moment of planning, request ids, header values, and the list of models."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,29 +8,12 @@ from builders import Desk, model, settings, target
 from router.accounting.metrics import Metrics
 from router.api.gateway import Gateway, header_text, request_id
 from router.api.models import ModelsHandler
-from router.routing.plan import Directives, Features
 from router.settings.values import Settings
 
 
 def gateway(configured: Settings, planner: Any = None) -> Gateway:
     desk = Desk(configured)
     return Gateway(configured, planner or desk.planner, desk.health, Metrics((), desk.health, {}), {}, {})
-
-
-def test_rules_are_told_the_hour_of_the_day() -> None:
-    seen: list[Any] = []
-
-    class Recorder:
-        def plan(self, features: Features, directives: Directives, now: float, day: Any) -> None:
-            seen.append((features, day))
-
-    before = datetime.now(UTC)
-    gateway(settings(), Recorder()).plan(Features(model="chat", tools=2), Directives())
-    after = datetime.now(UTC)
-    ((features, day),) = seen
-    assert features.hour_utc in (before.hour, after.hour)
-    assert day in (before.date(), after.date())
-    assert (features.model, features.tools) == ("chat", 2)
 
 
 GOOD_IDS = ["abc", "req_1", "a.b:c-d_e", "x" * 128]
