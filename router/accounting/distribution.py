@@ -46,7 +46,7 @@ class Distribution(Collector):
         self._documentation = documentation
         self._labels = tuple(labels)
         self._bounds = tuple(bounds)
-        self._names = [*(floatToGoString(bound) for bound in bounds), "+Inf"]
+        self._names = [*(floatToGoString(bound) for bound in bounds), "+Inf"]  # type: ignore[no-untyped-call]
         self._children: dict[tuple[str, ...], Values] = {}
         registry.register(self)
 
