@@ -42,6 +42,14 @@ class Group(Struct, frozen=True, gc=False):
     reason: str
 
 
+class _Walked(Struct, frozen=True, gc=False):
+    """Where a name led. `depends`: rules on the way, other than its own, had to look at the request."""
+
+    group: Group
+    warnings: tuple[str, ...]
+    depends: bool
+
+
 class Resolver:
     """Finds the groups of a request. `serving` names the providers that can serve each kind; None: all of them can."""
 
@@ -51,6 +59,9 @@ class Resolver:
         self._settings = settings
         self._rules = rules
         self._serving = serving
+        self._walked: dict[
+            tuple[str, RuleSettings | None, str], _Walked
+        ] = {}  # for configured names only: clients cannot make it grow
         self._targets = {
             name: tuple(self._target(target) for target in targets)
             for name, targets in (
@@ -64,21 +75,38 @@ class Resolver:
 
         Notes in `warnings` what was served under another name. Raises UnknownModelError.
         """
-        group = self._resolve(features.model, features, [], warnings)
+        group = self._resolve(features.model, features, "", warnings)
         if not directives.allow_fallbacks:
             yield group
             return
         # the caller's names are looked up at once: a wrong one is an error even when nobody needs it
-        wanted = [self._resolve(name, features, [f"fallback {name}"], warnings) for name in directives.fallbacks]
+        wanted = [self._resolve(name, features, f"fallback {name}", warnings) for name in directives.fallbacks]
         yield group
         yield from wanted
         own = self._settings.models.get(group.route)
         for name in own.fallbacks if own else ():
-            yield self._resolve(name, features, [f"fallback {name}"], warnings)
+            yield self._resolve(name, features, f"fallback {name}", warnings)
 
-    def _resolve(self, name: str, features: Features, reasons: list[str], warnings: list[str]) -> Group:
-        settings = self._settings
+    def _resolve(self, name: str, features: Features, because: str, warnings: list[str]) -> Group:
+        """The group that `name` leads to. Where only its own rules depend on the request, the way is walked once."""
+        model = self._settings.models.get(name)
+        rule = self._matching_rule(name, features) if model is not None and model.rules else None
+        key = (name, rule, because)
+        walked = self._walked.get(key)
+        if walked is None:
+            walked = self._walk(name, features, because)
+            if model is not None and not walked.depends:
+                self._walked[key] = walked
+        if walked.warnings:
+            warnings += walked.warnings
+        return walked.group
+
+    def _walk(self, name: str, features: Features, because: str) -> "_Walked":
+        """Follow aliases, rules and `use` to targets, noting each step."""
+        settings, asked = self._settings, name
+        reasons, warnings = [because] if because else [], list[str]()
         sort: Sort | None = None
+        depends = False
         for _ in range(_MAX_HOPS):
             model = settings.models.get(name)
             if model is None:
@@ -89,7 +117,9 @@ class Resolver:
                     name = alias
                     continue
                 targets = self._direct(name, asked=name == features.model)
-                return Group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
+                group = Group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
+                return _Walked(group, tuple(warnings), depends)
+            depends = depends or (bool(model.rules) and name != asked)
             rule = self._matching_rule(name, features) if model.rules else None
             if rule is not None:
                 reasons.append(f"rule {model.rules.index(rule) + 1} of {name}->{rule.use}")
@@ -99,7 +129,8 @@ class Resolver:
                 reasons.append(f"{name}->{model.use}")
                 name = model.use
             else:
-                return Group(name, self._targets[name], sort or model.sort, model.slo, " ".join(reasons))
+                group = Group(name, self._targets[name], sort or model.sort, model.slo, " ".join(reasons))
+                return _Walked(group, tuple(warnings), depends)
         raise UnknownModelError(f"the model '{features.model}' leads in a circle")
 
     def _matching_rule(self, name: str, features: Features) -> RuleSettings | None:
