@@ -6,6 +6,7 @@ from providers.errors import BadResponseError
 
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\r\n\r|\n\n|\n\r\n|\n\r|\r\r")
 _LINE = re.compile(rb"\r\n|\n|\r")
+_SHORT = 4096  # bytes of an event's beginning that are cheaper to join with the next read than to search in place
 _FIELDS = (b"event", b"id", b"retry", b"data")
 _BOM = b"\xef\xbb\xbf"
 
@@ -26,10 +27,16 @@ class EventDecoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event that `data` completes, in order; empty events and comments give nothing."""
         buffer = self._buffer
-        if not buffer and b"\r" not in data:  # nearly every read of nearly every upstream: a third of the time
-            *frames, rest = data.split(b"\n\n")
-            self._keep(rest)
-            return [payload for frame in frames if (payload := _data_of(frame))]
+        if len(buffer) <= _SHORT:  # nearly every read of nearly every upstream: a quarter of the time
+            if buffer:
+                data = bytes(buffer) + data
+                buffer.clear()
+            blank_line = _blank_line_in(data)
+            if blank_line:
+                *frames, rest = data.split(blank_line)
+                self._keep(rest)
+                return [payload for frame in frames if (payload := _data_of(frame))]
+            self._scanned = 0
         buffer += data
         events: list[bytes] = []
         start = 0
@@ -58,11 +65,19 @@ class EventDecoder:
         return [payload] if payload else []
 
 
+def _blank_line_in(data: bytes) -> bytes:
+    """What a blank line looks like where all lines end alike, in LF or in CRLF; empty when they do not."""
+    returns = data.count(b"\r")
+    if not returns:
+        return b"\n\n"
+    return b"\r\n\r\n" if returns == data.count(b"\n") == data.count(b"\r\n") else b""
+
+
 def _data_of(frame: bytes) -> bytes:
+    if frame.startswith(b"data: ") and b"\n" not in frame and b"\r" not in frame:  # nearly all
+        return frame[6:]
     if frame.startswith(_BOM):
         frame = frame[3:]
-    if frame.startswith(b"data:") and b"\n" not in frame and b"\r" not in frame:
-        return frame[6:] if frame[5:6] == b" " else frame[5:]
     data: list[bytes] = []
     bare: list[bytes] = []
     for line in _LINE.split(frame):

@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 import orjson
 from msgspec import Struct, field
 
+from providers.errors import BadRequestError
+
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
@@ -115,8 +117,16 @@ class ChatRequest(Struct, frozen=True, kw_only=True, gc=False):
     fetched: dict[str, Fetched] = field(default_factory=dict)
 
     def messages(self) -> list[JsonObject]:
-        """The messages, decoded. Costs time in proportion to the prompt: only translators call it."""
-        decoded: list[JsonObject] = orjson.loads(self.messages_json)
+        """The messages, decoded. Costs time in proportion to the prompt: only translators call it.
+
+        Raises BadRequestError for what the edge's scan lets through and no JSON value can hold (a number like 1e999).
+        """
+        try:
+            decoded: list[JsonObject] = orjson.loads(self.messages_json)
+        except orjson.JSONDecodeError as exc:
+            raise BadRequestError(
+                f"could not parse 'messages': {exc.msg}", param="messages", code="invalid_value"
+            ) from exc
         return decoded
 
 

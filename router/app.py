@@ -85,6 +85,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
         openapi_url="/openapi.json" if settings.server.docs else None,
         lifespan=_lifespan(connected, fetcher),
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False},  # it would look for its configuration on every request
     )
     app.state.gateway = gateway
     hot = _add_routes(app, gateway, store, fetcher if fetch.enabled else None)

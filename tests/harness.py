@@ -108,7 +108,7 @@ class Turnout:
     def requests(self, *, label: str | None = None, operation: str | None = None) -> list[dict[str, Any]]:
         """What the upstreams have received, oldest first; see `providers.sandbox.requestlog` for the fields.
 
-        `label` is the provider's name; `operation` is generate, stream, embed, chat, images, edits, submit, poll or file.
+        `label` is the provider's name; `operation` one of generate, stream, embed, chat, images, edits, ...
         """
         entries = self.on_loop(self._sandbox.sandbox.log.entries)
         return [

@@ -79,14 +79,26 @@ def cost_from(usage: JsonValue) -> Decimal | None:
 
 
 def _first(usage: JsonObject, *names: str) -> int:
-    return next((_count(usage[name]) for name in names if usage.get(name) is not None), 0)
+    for name in names:
+        value = usage.get(name)
+        if value is not None:
+            return _count(value)
+    return 0
 
 
 def _object(usage: JsonObject, *names: str) -> JsonObject:
-    return next((value for name in names if isinstance(value := usage.get(name), dict)), {})
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, dict):
+            return value
+    return {}
 
 
 def _count(value: JsonValue) -> int:
+    if type(value) is int:  # nearly all, and there are a dozen in every answer
+        return value if 0 <= value <= _MAX_COUNT else 0
+    if value is None:
+        return 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_COUNT:
@@ -96,9 +108,14 @@ def _count(value: JsonValue) -> int:
 
 def _unusable(usage: JsonObject) -> bool:
     """Whether neither count was sent, or one was and could not be read."""
-    sent = [usage.get(name) for name in ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")]
-    present = [value for value in sent if value is not None]
-    return not present or any(_count(value) == 0 and value not in (0, "0") for value in present)
+    sent = False
+    for name in ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"):
+        value = usage.get(name)
+        if value is not None:
+            sent = True
+            if _count(value) == 0 and value not in (0, "0"):
+                return True
+    return not sent
 
 
 def _money(value: JsonValue) -> Decimal | None:

@@ -6,11 +6,12 @@ Labels come from configuration only: a model that only a client's text named is 
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from providers.catalogue import Catalogue
+from router.accounting.distribution import Distribution
 from router.accounting.record import RequestRecord
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate
@@ -47,12 +48,13 @@ class Metrics:
         self._failovers = Counter(
             "router_failovers", "Attempts given up in favour of the next.", ("reason",), registry=registry
         )
-        self._overhead = Histogram(
+        self._overhead = Distribution(
             "router_overhead_seconds",
             "Time a request spent in the router itself.",
-            buckets=_OVERHEAD,
+            (),
+            bounds=_OVERHEAD,
             registry=registry,
-        )
+        ).labels()
         self._cost = Counter(
             "router_cost_usd",
             "Cost of answers by where the figure is from; unknown costs add 0 and are counted apart.",
@@ -72,32 +74,32 @@ class Metrics:
         self.hedges = Counter("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
         self.inflight = Gauge("router_inflight", "Client requests under way.", registry=registry)
         labels = ("gen_ai_provider_name", "gen_ai_request_model")
-        self._tokens = Histogram(
+        self._tokens = Distribution(
             "gen_ai_client_token_usage",
             "Tokens of an answer.",
             (*labels, "gen_ai_token_type"),
-            buckets=_TOKENS,
+            bounds=_TOKENS,
             registry=registry,
         )
-        self._duration = Histogram(
+        self._duration = Distribution(
             "gen_ai_server_request_duration",
             "Seconds until the whole answer.",
             labels,
-            buckets=_SECONDS,
+            bounds=_SECONDS,
             registry=registry,
         )
-        self._first = Histogram(
+        self._first = Distribution(
             "gen_ai_server_time_to_first_token",
             "Seconds until a stream's first content.",
             labels,
-            buckets=_SECONDS,
+            bounds=_SECONDS,
             registry=registry,
         )
-        self._rate = Histogram(
+        self._rate = Distribution(
             "gen_ai_server_time_per_output_token",
             "Seconds per output token after the first.",
             labels,
-            buckets=_RATE,
+            bounds=_RATE,
             registry=registry,
         )
         registry.register(_StateCollector(self._known, health, catalogue))

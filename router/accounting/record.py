@@ -1,6 +1,5 @@
 """One record per client request, closed exactly once, whatever its end."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -165,13 +164,13 @@ class RecentRecords:
     """The last closed records by id, in memory. `owner` keeps one client's records from another's eyes and hands."""
 
     def __init__(self, limit: int = 2000) -> None:
-        self._records: OrderedDict[tuple[str, str], RequestRecord] = OrderedDict()
+        self._records: dict[tuple[str, str], RequestRecord] = {}  # in the order they came
         self._limit = limit
 
     def add(self, record: RequestRecord) -> None:
         self._records[record.key_name, record.id] = record
-        while len(self._records) > self._limit:
-            self._records.popitem(last=False)
+        if len(self._records) > self._limit:
+            del self._records[next(iter(self._records))]
 
     def get(self, request_id: str, owner: str) -> RequestRecord | None:
         return self._records.get((owner, request_id))

@@ -1,12 +1,11 @@
 """Reading a request body: limited before it is parsed, in size and in time."""
 
-import asyncio
 import re
 
 from starlette.types import Receive, Scope
 
 from router.errors import BodyTooLargeError, InvalidRequestError, RouterError, UnsupportedMediaTypeError
-
+from router.timer import Limit
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -42,7 +41,7 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(timeout_s):
+        with Limit(timeout_s):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":

@@ -6,6 +6,7 @@ The messages are looked at, not decoded: roles, part types and lengths are enoug
 
 import math
 import re
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 
@@ -47,6 +48,8 @@ _FORBIDDEN = frozenset(
         "timeout",
     }
 )
+
+_NULL = Raw(b"null")
 
 
 class ParsedChat(Struct, frozen=True):
@@ -210,20 +213,20 @@ class _Shape:
             raise InvalidRequestError(
                 f"'{where}.role' must be one of {', '.join(sorted(_ROLES))}, got {role[:32]!r}", param=f"{where}.role"
             )
-        calls = bytes(message.tool_calls)
-        if calls != b"null":
-            self._read_calls(calls, where)
+        if message.tool_calls != _NULL:
+            self._read_calls(message.tool_calls, where)
         if role == "tool" and message.tool_call_id not in self.call_ids:
             raise InvalidRequestError(
                 f"'{where}.tool_call_id' answers no preceding tool call",
                 param=f"{where}.tool_call_id",
             )
-        content = bytes(message.content)
-        if content.startswith(b'"'):
+        content = message.content
+        first = bytes(memoryview(content)[:1])  # not all of it: a prompt may be megabytes
+        if first == b'"':
             self.text_bytes += len(content) - 2
-        elif content.startswith(b"["):
+        elif first == b"[":
             self._read_parts(content, where)
-        elif content != b"null":
+        elif content != _NULL:
             raise InvalidRequestError(
                 f"'{where}.content' must be a string or a list of parts",
                 param=f"{where}.content",
@@ -234,7 +237,7 @@ class _Shape:
                 f"'{where}.content' is required", param=f"{where}.content", code="missing_required_parameter"
             )
 
-    def _read_calls(self, calls: bytes, where: str) -> None:
+    def _read_calls(self, calls: Raw, where: str) -> None:
         try:
             for call in _call_list.decode(calls):
                 if call.id is not None:
@@ -243,7 +246,7 @@ class _Shape:
             raise invalid_shape(exc, f"{where}.tool_calls") from exc
         self.text_bytes += len(calls)
 
-    def _read_parts(self, content: bytes, where: str) -> None:
+    def _read_parts(self, content: Raw, where: str) -> None:
         try:
             parts = _part_list.decode(content)
         except (msgspec.ValidationError, msgspec.DecodeError) as exc:
@@ -317,6 +320,7 @@ def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: 
         n=int(n) if isinstance(n := fields.get("n"), int) else 1,
         image_out="image" in wanted,
         audio_out="audio" in wanted,
+        hour_utc=int(time.time()) // 3600 % 24,
         key_name=key.name,
         key_tags=key.tags,
         metadata={k: v for k, v in metadata.items() if isinstance(v, str)} if isinstance(metadata, dict) else {},

@@ -9,7 +9,7 @@ import math
 
 import orjson
 
-from providers.errors import ProviderError, QuotaExhaustedError, RateLimitedError
+from providers.errors import ProviderError, QuotaExhaustedError, RateLimitedError, UnavailableError
 from providers.types import JsonObject
 from router.errors import RouterError
 from router.routing.dispatch import AllAttemptsFailedError
@@ -91,18 +91,26 @@ def _provider_failed(
     metadata: JsonObject = {"attempts": attempts}
     if exc.provider:
         metadata["provider"] = exc.provider
-    final = exc.client_status >= 500 or isinstance(exc, QuotaExhaustedError)
+    status = _status_of(exc)
+    final = status >= 500 or isinstance(exc, QuotaExhaustedError)
     return _answer(
-        exc.client_status,
+        status,
         exc.client_type,
         exc.message,
         exc.code,
         exc.param,
-        retry_after_s=wait if exc.client_status in (429, 503) else None,
+        retry_after_s=wait if status in (429, 503) else None,
         metadata=metadata,
         # every candidate was asked already, or somebody may charge again: the client's own retries only multiply it
         no_retry=final or exc.billed or billed,
     )
+
+
+def _status_of(exc: ProviderError) -> int:
+    """503 when no upstream could be reached or all are overloaded; else what the class says."""
+    if isinstance(exc, UnavailableError) and exc.status in (None, 503, 529):
+        return 503
+    return exc.client_status
 
 
 def _answer(

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
@@ -55,7 +54,10 @@ class Providers(Protocol):
 
 
 class Gateway:
-    """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop."""
+    """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop.
+
+    `write_access` takes each access line while the logger `turnout.access` is on for INFO.
+    """
 
     def __init__(
         self,
@@ -80,12 +82,11 @@ class Gateway:
         self.draining = False
         self.cutting = False
         self.live: set[asyncio.Task[object]] = set()
+        self.write_access: Callable[[str], None] = access_log.info
 
-    def plan(self, features: Features, directives: Directives) -> Plan:
+    def plan(self, features: Features, directives: Directives, *, full: bool = False) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
-        moment = datetime.now(UTC)
-        features = replace(features, hour_utc=moment.hour)
-        return self.planner.plan(features, directives, self.health.now(), moment.date())
+        return self.planner.plan(features, directives, self.health.now(), datetime.now(UTC).date(), full=full)
 
     def cut(self) -> None:
         """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""
@@ -99,16 +100,11 @@ class Gateway:
         self.recent.add(record)
         if access_log.isEnabledFor(logging.INFO):
             served = record.served_by
-            access_log.info(
-                "%s %s %s model=%s served=%s attempts=%d ms=%.1f cost=%s",
-                record.id,
-                record.path,
-                record.status,
-                ascii(record.model[:64]),
-                served.name if served else "-",
-                len(record.attempts),
-                record.duration_s * 1000,
-                record.cost_usd if record.cost_usd is not None else "-",
+            cost = "-" if record.cost_usd is None else record.cost_usd
+            self.write_access(
+                f"{record.id} {record.path} {record.status} model={record.model[:64]!a} "
+                f"served={served.name if served else '-'} attempts={len(record.attempts)} "
+                f"ms={record.duration_s * 1000:.1f} cost={cost}"
             )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Literal
 
@@ -147,6 +148,7 @@ def _features(request: ImageRequest, key: ClientKey, *, edit: bool, size: ImageS
         edit=edit,
         mask=request.mask is not None,
         transparent=request.background == "transparent",
+        hour_utc=int(time.time()) // 3600 % 24,
         key_name=key.name,
         key_tags=key.tags,
         affinity=affinity(request.model, prompt),

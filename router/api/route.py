@@ -47,7 +47,7 @@ class RouteHandler:
             image = build_image_request(fields, scope, key, edit=bool(fields.get("images") or fields.get("image")))
             features, directives = image.features, image.directives
         try:
-            plan = gateway.plan(features, directives)
+            plan = gateway.plan(features, directives, full=True)
         except (NoCandidateError, AllBlockedError) as exc:
             return JSONResponse(_refused(features, exc))
         return JSONResponse(_shown(features, plan))

@@ -46,13 +46,10 @@ def _incapable(info: ModelInfo, features: Features) -> str:
         return _incapable_of_image(info, features)
     if info.kind == "image" and "text" not in info.outputs:
         return "does not chat"
-    for wanted, needed in (
-        ("image", features.images),
-        ("audio", features.audio),
-        ("file", features.files),
-    ):
-        if needed and wanted not in info.inputs:
-            return f"takes no {wanted} input"
+    if features.images or features.audio or features.files:
+        for wanted, needed in (("image", features.images), ("audio", features.audio), ("file", features.files)):
+            if needed and wanted not in info.inputs:
+                return f"takes no {wanted} input"
     if features.image_out and info.known and "image" not in info.outputs:
         return "makes no pictures"
     if features.audio_out and info.known and "audio" not in info.outputs:

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from providers.errors import ProviderError, UpstreamTimeoutError
+from providers.errors import ProviderError, UnavailableError, UpstreamTimeoutError
 from router.errors import RouterError
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
+from router.timer import Limit
 
 T = TypeVar("T")
 
@@ -21,14 +22,16 @@ _RETRY_BACKOFF_S = 0.25
 class AllAttemptsFailedError(RouterError):
     """No candidate answered. The status, type and code are those of the last attempt; `attempts` holds all.
 
-    504 when there was no time for a single one. `retry_after_s` is the shortest wait any upstream asked for.
+    With no attempt at all it is `unasked`, or 504 when there was no time for one. `retry_after_s` is the shortest wait
+    any upstream asked for.
     """
 
-    def __init__(self, attempts: Sequence[Attempt]) -> None:
+    def __init__(self, attempts: Sequence[Attempt], unasked: ProviderError | None = None) -> None:
         self.attempts = tuple(attempts)
         last = attempts[-1].error if attempts else None
-        self.last = last or UpstreamTimeoutError("no time was left to ask an upstream")
-        waits = [a.error.retry_after_s for a in attempts if a.error and a.error.retry_after_s is not None]
+        self.last = last or unasked or UpstreamTimeoutError("no time was left to ask an upstream")
+        errors = [a.error for a in attempts if a.error is not None] or [self.last]
+        waits = [error.retry_after_s for error in errors if error.retry_after_s is not None]
         self.retry_after_s = min(waits) if waits else None
         self.billed = any(a.error is not None and a.error.billed for a in attempts)
         super().__init__(self.last.message, param=self.last.param, code=self.last.code)
@@ -46,6 +49,7 @@ async def dispatch(
     AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
     """
     deadline = health.now() + plan.deadline_s
+    unasked: ProviderError | None = None
     waiting = deque(plan.candidates)
     while waiting:
         candidate = waiting.popleft()
@@ -53,23 +57,27 @@ async def dispatch(
             if not _worth_a_retry(attempts):
                 break
             await asyncio.sleep(_pause_s(deadline - health.now()))
-        more = any(not other.retry for other in waiting)
+        more = bool(waiting) and not waiting[0].retry  # a retry comes last
         started = health.now()
         budget_s = _budget_s(candidate, deadline - started, more=more)
         if budget_s <= 0:
             break
         if not health.admit(candidate):
+            unasked = UnavailableError("every upstream is blocked or being probed; ask again", retry_after_s=1.0)
             continue
         error: ProviderError | None = None
         try:
-            async with asyncio.timeout(budget_s):
+            with Limit(budget_s):
                 value = await call(candidate)
         except TimeoutError:
             error = UpstreamTimeoutError(f"no answer in {budget_s:.1f} s", provider=candidate.provider)
         except ProviderError as exc:
             error = exc
-        except BaseException:
-            _note(attempts, Attempt(candidate=candidate, duration_s=health.now() - started, abandoned=True), health)
+        except BaseException as exc:
+            # our own fault is not the upstream's: counted under a name of its own, held against nobody
+            bug = ProviderError("the router failed", outcome="internal_error") if isinstance(exc, Exception) else None
+            ended = Attempt(candidate=candidate, duration_s=health.now() - started, error=bug, abandoned=bug is None)
+            _note(attempts, ended, health)
             raise
         _note(attempts, Attempt(candidate=candidate, duration_s=health.now() - started, error=error), health)
         if error is None:
@@ -81,7 +89,7 @@ async def dispatch(
             raise error
         if error.billed and plan.kind == "image":
             break  # a second try could be charged twice
-    raise AllAttemptsFailedError(attempts)
+    raise AllAttemptsFailedError(attempts, unasked)
 
 
 def _note(attempts: list[Attempt], attempt: Attempt, health: Health) -> None:

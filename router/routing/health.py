@@ -26,6 +26,7 @@ _PROBES_TO_CLOSE = 3
 _PROBE_TIMEOUT_S = 60.0  # a probe that never came back must not wedge the breaker
 _RATE_LIMIT_DEFAULT_S = 1.0
 _RATE_LIMIT_MAX_S = 3600.0
+_UNAVAILABLE_MAX_S = 60.0
 _AUTH_BLOCK_S = 60.0
 _CONFIG_BLOCK_S = 60.0
 _OUTPUT_PRIOR_TOKENS = 250.0
@@ -129,7 +130,10 @@ class Health:
 
     def blocked_s(self, provider: str, model: str, info: ModelInfo, now: float) -> tuple[float, str]:
         """Seconds until this target may be asked again, and why; (0, "") when it may be now."""
-        state = self.target(provider, model, info)
+        return self.block(self.target(provider, model, info), provider, now)
+
+    def block(self, state: TargetState, provider: str, now: float) -> tuple[float, str]:
+        """The same for a target at hand."""
         until, reason = state.blocked_until, state.blocked_reason
         block = self._provider_blocks.get(provider)
         if block is not None and block[0] > until:
@@ -230,6 +234,9 @@ class Health:
     ) -> None:
         if error.effect == "failure":
             self._count_failure(state, now, late=late)
+            if error.retry_after_s is not None:  # a 503 that says when to come back
+                state.blocked_until = max(state.blocked_until, now + min(error.retry_after_s, _UNAVAILABLE_MAX_S))
+                state.blocked_reason = "asked to wait"
         elif error.effect == "block":
             self._block(state, candidate, error, now)
 

@@ -20,7 +20,7 @@ _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"
 class DecayedLogNormal:
     """Mean and variance of ln(x), where old samples fade; with no samples, the prior."""
 
-    __slots__ = ("_last", "_mean", "_prior", "_var", "_weight")
+    __slots__ = ("_last", "_mean", "_p50", "_p95", "_prior", "_var", "_weight", "_worked_out")
 
     def __init__(self, prior_median: float) -> None:
         self._prior = math.log(max(prior_median, 1e-6))
@@ -28,6 +28,8 @@ class DecayedLogNormal:
         self._mean = self._prior
         self._var = 0.0
         self._last = 0.0
+        self._p50 = self._p95 = 0.0
+        self._worked_out = -math.inf
 
     def observe(self, value: float, now: float) -> None:
         """Take one positive sample. An extreme one is pulled in to six standard deviations."""
@@ -43,6 +45,15 @@ class DecayedLogNormal:
             self._var = (1 - 1 / weight) * (self._var + delta * delta / weight)
         self._weight = weight
         self._last = now
+        self._worked_out = -math.inf
+
+    def quantiles(self, now: float) -> tuple[float, float]:
+        """Median and 95th percentile of x; up to a second old, in which the samples fade by a sixth of a percent."""
+        if now - self._worked_out > 1.0:
+            mean, sigma = self.moments(now)
+            self._p50, self._p95 = math.exp(mean), math.exp(mean + _Z95 * sigma)
+            self._worked_out = now
+        return self._p50, self._p95
 
     def moments(self, now: float) -> tuple[float, float]:
         """Mean and standard deviation of ln(x), samples and prior together."""
@@ -72,21 +83,23 @@ class LatencyModel:
     def predict(self, features: Features, output_tokens: float, now: float) -> Prediction:
         """Expected milliseconds for this request, and the 95th percentile of each."""
         if features.kind == "image":
-            mean, sigma = self._image_class(features).moments(now)
-            p50, p95 = math.exp(mean) * 1000, math.exp(mean + _Z95 * sigma) * 1000
-            return Prediction(ttft_ms=p50, ttft_p95_ms=p95, total_ms=p50, total_p95_ms=p95)
-        mean, sigma = self._ttft_class(features).moments(now)
-        shift = _PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000)
-        ttft, ttft95 = math.exp(mean + shift) * 1000, math.exp(mean + shift + _Z95 * sigma) * 1000
-        rate, rate_sigma = self._tpot.moments(now)
-        writing = output_tokens * math.exp(rate) * 1000
-        writing95 = output_tokens * math.exp(rate + _Z95 * rate_sigma) * 1000
-        return Prediction(ttft_ms=ttft, ttft_p95_ms=ttft95, total_ms=ttft + writing, total_p95_ms=ttft95 + writing95)
+            p50, p95 = self._image_class(features).quantiles(now)
+            return Prediction(ttft_ms=p50 * 1000, ttft_p95_ms=p95 * 1000, total_ms=p50 * 1000, total_p95_ms=p95 * 1000)
+        ttft, ttft95 = self._ttft_class(features).quantiles(now)
+        tpot, tpot95 = self._tpot.quantiles(now)
+        longer = 1000 * _by_prompt(features)
+        first, first95 = ttft * longer, ttft95 * longer
+        return Prediction(
+            ttft_ms=first,
+            ttft_p95_ms=first95,
+            total_ms=first + output_tokens * tpot * 1000,
+            total_p95_ms=first95 + output_tokens * tpot95 * 1000,
+            tpot_p95_ms=tpot95 * 1000,
+        )
 
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
-        normal = math.exp(_PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000))
-        self._ttft_class(features).observe(seconds / normal, now)
+        self._ttft_class(features).observe(seconds / _by_prompt(features), now)
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
@@ -115,3 +128,8 @@ class LatencyModel:
         if found is None:
             found = self._images[key] = DecayedLogNormal(self._info.image_s)
         return found
+
+
+def _by_prompt(features: Features) -> float:
+    """How many times longer the first token takes than for an empty prompt."""
+    return math.exp(_PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000))

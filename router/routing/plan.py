@@ -61,34 +61,17 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     hour_utc: int = 0
     affinity: float = 0.0
 
-    def variables(self) -> dict[str, object]:
-        """The variables of a rule, by their documented names."""
-        return {
-            "kind": self.kind,
-            "model": self.model,
-            "prompt_tokens": self.prompt_tokens,
-            "prompt_bytes": self.prompt_bytes,
-            "messages": self.messages,
-            "max_tokens": self.max_tokens,
-            "images": self.images,
-            "audio": self.audio,
-            "files": self.files,
-            "tools": self.tools,
-            "parallel_tools": self.parallel_tools,
-            "json_schema": self.json_schema,
-            "reasoning_effort": self.reasoning_effort,
-            "stream": self.stream,
-            "n": self.n,
-            "key_name": self.key_name,
-            "key_tags": list(self.key_tags),
-            "metadata": dict(self.metadata),
-            "quality": self.quality,
-            "width": self.size.width if self.size else 0,
-            "height": self.size.height if self.size else 0,
-            "edit": self.edit,
-            "mask": self.mask,
-            "hour_utc": self.hour_utc,
-        }
+    def variable(self, name: str) -> object:
+        """The value of a rule's variable, by its documented name."""
+        match name:
+            case "width":
+                return self.size.width if self.size else 0
+            case "height":
+                return self.size.height if self.size else 0
+            case "key_tags":
+                return list(self.key_tags)  # rules know lists only
+            case _:
+                return getattr(self, name)
 
 
 class Directives(Struct, frozen=True, kw_only=True, gc=False):
@@ -108,12 +91,13 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Prediction(Struct, frozen=True, kw_only=True, gc=False):
-    """How long a candidate is expected to take for this request, in milliseconds."""
+    """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token."""
 
     ttft_ms: float
     ttft_p95_ms: float
     total_ms: float
     total_p95_ms: float
+    tpot_p95_ms: float = 0.0
 
 
 class Candidate(Struct, frozen=True, kw_only=True, gc=False):

@@ -8,7 +8,8 @@ combination, is therefore as good as all values, and the answer is exact. Any ot
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -72,6 +73,39 @@ def analyse(expression: str, variables: Mapping[str, Variable]) -> Condition | N
     if not _BOOLEAN.fullmatch(_ATOM.sub("B", shape)):
         return None
     return Condition({name: frozenset(found) for name, found in literals.items()})
+
+
+def classifier(conditions: Sequence[Condition], variables: Mapping[str, Variable]) -> "Classifier":
+    """What tells requests apart for these conditions: two of the same class meet the same of them."""
+    literals: dict[str, set[int | str]] = {}
+    for condition in conditions:
+        for name, found in condition.literals.items():
+            literals.setdefault(name, set()).update(found)
+    return Classifier(tuple((name, _class_of(variables[name].type, found)) for name, found in literals.items()))
+
+
+class Classifier(Struct, frozen=True):
+    """The class of an assignment, as a hashable key. There are few: they are cut by the literals alone."""
+
+    parts: tuple[tuple[str, Callable[[Value], Hashable]], ...]
+
+    def __call__(self, assignment: Assignment) -> Hashable:
+        return tuple([class_of(assignment[name]) for name, class_of in self.parts])
+
+
+def _class_of(kind: VariableType, literals: set[int | str]) -> Callable[[Value], Hashable]:
+    match kind:
+        case "int":
+            cuts = sorted(each for each in literals if isinstance(each, int))
+            # below, at and above each literal are different places
+            return lambda value: bisect_left(cuts, value) + bisect_right(cuts, value)
+        case "string":
+            return lambda value: value if value in literals else None
+        case "strings":
+            known = frozenset(literals)
+            return lambda value: known.intersection(value)  # type: ignore[arg-type]
+        case _:
+            return lambda value: value  # type: ignore[return-value]
 
 
 def never_true(rule: Rule, variables: Mapping[str, Variable]) -> bool:

@@ -5,13 +5,23 @@ A rule that cannot be evaluated for a request (it reads a metadata key that is n
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # the wheel carries no types
 from msgspec import Struct
 
 from router.errors import Problem, SettingsError
-from router.routing.rule_analysis import Assignment, Rule, Variable, always_true, analyse, never_true, shadows
+from router.routing.rule_analysis import (
+    Assignment,
+    Classifier,
+    Rule,
+    Variable,
+    always_true,
+    analyse,
+    classifier,
+    never_true,
+    shadows,
+)
 from router.settings import ModelSettings, RuleSettings, Settings
 from router.settings.validate import nearest
 
@@ -61,13 +71,17 @@ _LONGEST = 160
 class ModelRules(Struct, frozen=True):
     """The rules of one model, compiled, and the names of the variables that they read.
 
-    `place` gives the place of the first rule that holds, or -1: one call into CEL instead of one for each rule. It fails
-    as a whole where one of them does, and is None where there are more than CEL nests.
+    `place` gives the place of the first rule that holds, or -1: one call into CEL instead of one for each rule. It
+    fails as a whole where one of them does, and is None where there are more than CEL nests. Where the conditions only
+    compare, `classify` gives the class of a request and `known` the place for each class met so far: CEL is asked once
+    for each, and there are few.
     """
 
     rules: tuple[tuple[RuleSettings, cel.Expression], ...]
     reads: tuple[str, ...]
     place: cel.Expression | None
+    classify: Classifier | None = None
+    known: dict[Hashable, int] = {}
 
 
 class CompiledRules:
@@ -78,12 +92,29 @@ class CompiledRules:
         self._models = models
         self._logged: set[RuleSettings] = set()
 
+    def reads(self, model: str) -> tuple[str, ...]:
+        """The variables that the rules of `model` look at; others need not be given."""
+        rules = self._models.get(model)
+        return rules.reads if rules is not None else ()
+
     def first_match(self, model: str, variables: Mapping[str, object]) -> RuleSettings | None:
         """The first rule of `model` that holds; None when none does. A variable left out counts as absent."""
         rules = self._models.get(model)
         if rules is None:
             return None
         given = {name: variables.get(name, _ABSENT[name]) for name in rules.reads}
+        if rules.classify is None:
+            return self._evaluate(rules, given)
+        key = rules.classify(given)  # type: ignore[arg-type]  # CEL has checked the types
+        place = rules.known.get(key)
+        if place is None:
+            found = self._evaluate(rules, given)
+            place = -1 if found is None else next(at for at, (rule, _) in enumerate(rules.rules) if rule is found)
+            rules.known[key] = place
+        return rules.rules[place][0] if place >= 0 else None
+
+    def _evaluate(self, rules: ModelRules, given: dict[str, object]) -> RuleSettings | None:
+        """CEL's verdict."""
         tags = given.get("key_tags")
         if isinstance(tags, tuple):
             given["key_tags"] = list(tags)  # CEL knows lists only
@@ -126,7 +157,9 @@ def compile_rules(settings: Settings) -> CompiledRules:
         pairs = [(rule, found) for rule, found in zip(model.rules, expressions, strict=True) if found is not None]
         problems += _dead_rules(model, expressions, file)
         if pairs:
-            compiled[model.name] = ModelRules(tuple(pairs), _read_by(pairs), _chained(env, pairs))
+            compiled[model.name] = ModelRules(
+                tuple(pairs), _read_by(pairs), _chained(env, pairs), _classifier(pairs), {}
+            )
     if problems:
         raise SettingsError(sorted(problems))
     return CompiledRules(env, compiled)
@@ -149,6 +182,12 @@ def _chained(env: cel.Env, rules: Iterable[tuple[RuleSettings, object]]) -> cel.
         return env.compile(f"{conditions}-1")
     except RuntimeError:
         return None
+
+
+def _classifier(rules: Iterable[tuple[RuleSettings, object]]) -> Classifier | None:
+    conditions = [analyse(rule.when, VARIABLES) for rule, _ in rules]
+    simple = [condition for condition in conditions if condition is not None]
+    return classifier(simple, VARIABLES) if len(simple) == len(conditions) else None
 
 
 def _read_by(rules: Iterable[tuple[RuleSettings, object]]) -> tuple[str, ...]:

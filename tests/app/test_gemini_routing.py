@@ -139,7 +139,7 @@ def test_v73_a_refused_picture_is_moderation_and_a_missing_one_is_asked_for_once
     assert (answer.status_code, answer.headers["x-router-attempts"]) == (200, "2")
     router.faults(FaultRule(fault="no-image", label="google"))
     asked = len(router.requests())
-    assert router.http.post("/v1/images/generations", json=body).status_code == 502
+    assert router.http.post("/v1/images/generations", json=body).status_code == 503
     assert len(router.requests()) == asked + 2
 
 
@@ -157,7 +157,7 @@ def test_v74_a_key_is_in_no_log_metric_or_answer_when_the_connection_fails(
             "models:\n  m: {targets: [google/gemini-3.8-flash]}\n"
         )
         answer = ask(router, chat("hi", "m"))
-    assert answer.status_code == 502
+    assert answer.status_code == 503
     seen = answer.text + str(answer.headers) + router.http.get("/metrics").text + caplog.text
     assert key not in seen
     assert str(port) not in answer.text

@@ -129,7 +129,7 @@ def test_tool_calls_come_whole(any_: Turnout, stream: bool) -> None:
         ("429-retry-after", {"seconds": 7}, 429, "rate_limit_exceeded", "rate_limited"),
         ("429-per-day", {}, 429, "insufficient_quota", "quota"),
         ("status-500", {}, 502, "upstream_unavailable", "server_error"),
-        ("status-503", {}, 502, "upstream_unavailable", "server_error"),
+        ("status-503", {}, 503, "upstream_unavailable", "server_error"),
         ("status-504", {}, 504, "upstream_timeout", "timeout"),
         ("reset", {}, 502, "upstream_unavailable", "server_error"),
         ("empty-candidate", {}, 502, "upstream_bad_response", "empty"),

@@ -39,7 +39,9 @@ class Floor:
         raw = top_level.decode(body)
         stream, gemini = "stream" in raw, scope["path"].startswith("/gemini")
         if gemini:
-            fields = {name: orjson.loads(bytes(value)) for name, value in raw.items() if name not in ("messages", "stream")}
+            fields = {
+                name: orjson.loads(bytes(value)) for name, value in raw.items() if name not in ("messages", "stream")
+            }
             asked = ChatRequest(model="bench", messages_json=bytes(raw["messages"]), fields=fields)
             call = "streamGenerateContent?alt=sse" if stream else "generateContent"
             url, out = f"{base}/v1beta/models/bench:{call}", orjson.dumps(to_generate_content(asked, info).body)

@@ -98,10 +98,7 @@ def _whole(body: bytes) -> bytes:
 _words = [f"{word} " for word in _WORDS.split()]
 _GEMINI = _whole(_gemini(_TEXT, 60, finish=True))
 _GEMINI_STREAM = _bursts(
-    [
-        b"data: " + _gemini(_words[n % len(_words)], n + 1, finish=n == CHUNKS - 1) + b"\r\n\r\n"
-        for n in range(CHUNKS)
-    ]
+    [b"data: " + _gemini(_words[n % len(_words)], n + 1, finish=n == CHUNKS - 1) + b"\r\n\r\n" for n in range(CHUNKS)]
 )
 _OPENAI = _whole(_openai_plain())
 _OPENAI_STREAM = _bursts(

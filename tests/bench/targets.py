@@ -1,10 +1,10 @@
-"""What is measured: the floor, the router as it is shipped, and how each is asked for the four kinds of answer."""
+"""What is measured: the floor, the router as it is shipped, and how each is asked for each kind of answer."""
 
 import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -32,7 +32,6 @@ class Target:
     process: Process
     port: int
     endpoints: Mapping[str, Endpoint]
-    notes: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,10 @@ _SHORT = {
     ],
     "max_tokens": 512,
 }
-_LONG = {"messages": [{"role": "user", "content": "All work and no play makes Jack a dull boy. " * 9091}], "max_tokens": 512}
+_LONG = {
+    "messages": [{"role": "user", "content": "All work and no play makes Jack a dull boy. " * 9091}],
+    "max_tokens": 512,
+}
 
 SCENARIOS = (
     Scenario("plain chat, Gemini", "gemini", _SHORT, budget=1.8),
@@ -102,13 +104,16 @@ def turnout(upstream: str, log: IO[bytes]) -> Iterator[Target]:
     env = {
         "TURNOUT_API_KEYS": f"bench:{KEY}",
         "GEMINI_API_KEY": "bench",
-        "GEMINI_BASE_URL": f"{upstream}/v1beta",
+        "GEMINI_UPSTREAM_URL": f"{upstream}/v1beta",
         "OPENAI_API_KEY": "bench",
-        "OPENAI_BASE_URL": f"{upstream}/v1",
+        "OPENAI_UPSTREAM_URL": f"{upstream}/v1",
     }
     config = ROOT / "config" / "turnout.yaml"
     command = [sys.executable, "-m", "router", "serve", "--config", config, "--host", HOST, "--port", str(port)]
-    with tempfile.TemporaryDirectory() as empty, Process(command, TARGET_CORE, log, env=env, cwd=Path(empty)) as process:
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        Process(command, TARGET_CORE, log, env=env, cwd=Path(empty)) as process,
+    ):
         process.wait_until_listening(port)
         headers = [f"authorization: Bearer {KEY}"]
         endpoints = {

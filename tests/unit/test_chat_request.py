@@ -428,8 +428,8 @@ DIRECTIVES: list[tuple[str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
         {
             "router": {
                 "sort": "latency", "max_cost_usd": 0.01, "max_latency_ms": 500, "deadline_ms": 2000,
-                "order": ["a", "b"], "only": ["a"], "ignore": ["b"], "fallbacks": ["c"], "stream_mode": "buffered", "strict": True,
-                "allow_fallbacks": False,
+                "order": ["a", "b"], "only": ["a"], "ignore": ["b"], "fallbacks": ["c"],
+                "stream_mode": "buffered", "strict": True, "allow_fallbacks": False,
             }
         },
         {},

@@ -224,8 +224,9 @@ async def test_a_defect_of_ours_is_not_counted_against_the_upstream() -> None:
     attempts: list[Attempt] = []
     with pytest.raises(KeyError):
         await dispatch(plan(A, B), call, health, attempts)
-    assert len(attempts) == 1
-    assert health.target("a", "m", A.info).in_flight == 0
+    assert [attempt.outcome for attempt in attempts] == ["internal_error"]
+    state = health.target("a", "m", A.info)
+    assert (state.in_flight, state.consecutive) == (0, 0)
 
 
 STEPS: list[Step] = [DOWN, 9.0, 0.03]
@@ -245,11 +246,14 @@ async def overrun(first: Step, second: Step, third: Step, deadline_s: float, *, 
 @pytest.mark.parametrize("deadline_s", [0.02, 0.06, 0.2])
 async def test_one_deadline_covers_everything(deadline_s: float, sole: bool) -> None:
     grid = list(itertools.product(STEPS, repeat=3))
-    overruns = await asyncio.gather(*(overrun(*steps, deadline_s, sole=sole) for steps in grid))
-    assert {steps: late for steps, late in zip(grid, overruns, strict=True) if late > 0.05} == {}
+    for _ in range(4):  # a busy machine may be late once; the loop itself would be late every time
+        overruns = await asyncio.gather(*(overrun(*steps, deadline_s, sole=sole) for steps in grid))
+        grid = [steps for steps, late in zip(grid, overruns, strict=True) if late > 0.05]
+    assert grid == []
 
 
 async def test_the_pause_before_a_retry_counts_against_the_deadline() -> None:
+    took = []
     for _ in range(8):  # the pause is drawn: eight draws are unlikely to be all short
         started = time.monotonic()
         with pytest.raises(AllAttemptsFailedError):
@@ -259,7 +263,17 @@ async def test_the_pause_before_a_retry_counts_against_the_deadline() -> None:
                 real_health(),
                 [],
             )
-        assert time.monotonic() - started < 0.08
+        took.append(time.monotonic() - started)
+    assert sorted(took)[len(took) // 2] < 0.08  # the median: one draw may fall into a pause of the machine
+
+
+async def test_when_nobody_may_be_asked_the_failure_says_so_and_not_that_time_ran_out() -> None:
+    health, asked = real_health(), list[str]()
+    state = health.target(A.provider, A.model, A.info)
+    state.blocked_until, state.blocked_reason = health.now() + 9, "rate limited"
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A), upstreams({}, asked), health, [])
+    assert (type(caught.value.last), caught.value.retry_after_s, asked) == (UnavailableError, 1.0, [])
 
 
 SLIPPED = BadResponseError("slipped", outcome="malformed", resend="same")

@@ -87,7 +87,10 @@ TABLE: list[Row] = [
     (RateLimitedError("x", retry_after_s=2.5), 429, "requests", "rate_limit_exceeded", "3", None),
     (RateLimitedError("x"), 429, "requests", "rate_limit_exceeded", None, None),
     (QuotaExhaustedError("x"), 429, "insufficient_quota", "insufficient_quota", None, "false"),
-    (UnavailableError("x"), 502, SERVER, "upstream_unavailable", None, "false"),
+    (UnavailableError("refused, reset, no name"), 503, SERVER, "upstream_unavailable", None, "false"),
+    (UnavailableError("x", status=500), 502, SERVER, "upstream_unavailable", None, "false"),
+    (UnavailableError("x", status=503, retry_after_s=7), 503, SERVER, "upstream_unavailable", "7", "false"),
+    (UnavailableError("x", status=529), 503, SERVER, "upstream_unavailable", None, "false"),
     (UpstreamTimeoutError("x"), 504, SERVER, "upstream_timeout", None, "false"),
     (BadResponseError("x"), 502, SERVER, "upstream_bad_response", None, "false"),
     (StreamInterruptedError("x"), 502, SERVER, "upstream_stream_interrupted", None, "false"),
@@ -149,7 +152,7 @@ def test_no_sdk_is_told_to_wait_longer_than_a_minute(wait: float, header: str, s
 
 
 def test_all_failed_has_the_status_of_the_last_and_counts_the_attempts() -> None:
-    answer = error_answer(failed(RateLimitedError("slow", retry_after_s=3.0), UnavailableError("down", provider="a")))
+    answer = error_answer(failed(RateLimitedError("slow"), UnavailableError("down", status=500, provider="a")))
     assert answer.status == 502
     assert error(answer)["metadata"] == {"attempts": 2, "provider": "a"}
 

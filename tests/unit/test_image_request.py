@@ -103,8 +103,9 @@ async def test_a_prompt_is_enough() -> None:
 async def test_every_field_finds_its_place_and_unknown_ones_travel_on() -> None:
     found = await generation(
         model="gpt-image-2:floor", n=3, size="1536x1024", quality="high", background="transparent",
-        output_format="webp", output_compression=80, moderation="low", seed=7, negative_prompt="dogs", user="u", response_format="url",
-        style="vivid", partial_images=0, guidance=7.5, router={"only": ["a"]}, provider={"ignore": ["b"]},
+        output_format="webp", output_compression=80, moderation="low", seed=7, negative_prompt="dogs", user="u",
+        response_format="url", style="vivid", partial_images=0, guidance=7.5, router={"only": ["a"]},
+        provider={"ignore": ["b"]},
     )  # fmt: skip
     request = found.request
     assert (request.model, request.n, str(request.size), request.quality) == ("gpt-image-2", 3, "1536x1024", "high")

@@ -242,3 +242,26 @@ def test_every_dead_rule_of_plain_comparisons_is_refused(conditions: list[str]) 
     plain = [each for each in plain if "stream == (" not in each]
     if plain:
         assert set(problems(*plain)) == set(range(1, len(plain) + 1)) - _reached(plain)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(_conditions(), min_size=1, max_size=3))
+def test_the_verdict_for_a_class_of_requests_is_that_for_each_of_them(conditions: list[str]) -> None:
+    env = cel.NewEnv(
+        variables={
+            "tools": cel.Type.INT,
+            "reasoning_effort": cel.Type.STRING,
+            "model": cel.Type.STRING,
+            "stream": cel.Type.BOOL,
+            "key_tags": cel.Type.List(cel.Type.STRING),
+        }
+    )
+    alive = [each for at, each in enumerate(conditions, 1) if at not in problems(*conditions)]
+    if not alive or problems(*alive):
+        return
+    rules, expressions = compiled(*alive), [env.compile(each) for each in alive]
+    for request in _everything():
+        activation = env.Activation(request)
+        verdict = next((at for at, each in enumerate(expressions, 1) if each.eval(activation).value() is True), None)
+        found = rules.first_match("auto", request)
+        assert (found.line if found else None) == verdict, request

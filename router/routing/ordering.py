@@ -1,0 +1,84 @@
+"""Which of several usable candidates comes first. Equals keep the order of the configuration."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+
+from router.routing.plan import Candidate, Features, Prediction, Sort
+from router.settings.values import Slo
+
+_NEAR_BEST = 1.05  # costs within 5 % of the least count as equal: weights decide there
+
+
+def ordered(candidates: list[Candidate], sort: Sort, slo: Slo, features: Features) -> list[Candidate]:
+    """Best first by `sort`."""
+    match sort:
+        case "order":
+            return candidates
+        case "quality":
+            return sorted(candidates, key=lambda c: (-c.info.quality, _money(c)))
+        case "latency":
+            return sorted(candidates, key=lambda c: wait_ms(c.prediction, features))
+        case "weighted":
+            return list(_weighted(candidates, [c.weight for c in candidates], features.affinity))
+        case "cost":
+            return _cheapest_first(candidates, slo, features)
+
+
+def by_caller(candidates: list[Candidate], order: Sequence[str]) -> list[Candidate]:
+    """As the caller's `order` lists providers, targets or models; what it does not name follows."""
+
+    def rank(candidate: Candidate) -> int:
+        names = (candidate.name, candidate.model, candidate.provider)
+        return min((order.index(name) for name in names if name in order), default=len(order))
+
+    return sorted(candidates, key=rank)
+
+
+def wait_ms(prediction: Prediction, features: Features) -> float:
+    """What the caller waits for: a stream's first content, or the whole answer."""
+    return prediction.ttft_ms if features.stream else prediction.total_ms
+
+
+def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features) -> list[Candidate]:
+    """Those predicted to keep the SLO by cost, then the others by latency; an unknown price comes last."""
+    keeping: list[Candidate] = []
+    missing: list[Candidate] = []
+    for candidate in candidates:
+        (keeping if _keeps(candidate.prediction, slo, features) else missing).append(candidate)
+    keeping.sort(key=_money)
+    missing.sort(key=lambda c: wait_ms(c.prediction, features))
+    if keeping and keeping[0].expected_cost_usd is not None:
+        most = _money(keeping[0]) * _NEAR_BEST
+        near = list(takewhile(lambda c: _money(c) <= most, keeping))
+        if any(c.weight != 1.0 for c in near):
+            keeping = [*_weighted(near, [c.weight for c in near], features.affinity), *keeping[len(near) :]]
+    return keeping + missing
+
+
+def _keeps(prediction: Prediction, slo: Slo, features: Features) -> bool:
+    first_ok = slo.ttft_p95_ms is None or not features.stream or prediction.ttft_p95_ms <= slo.ttft_p95_ms
+    return first_ok and (slo.total_p95_ms is None or prediction.total_p95_ms <= slo.total_p95_ms)
+
+
+def _money(candidate: Candidate) -> float:
+    return math.inf if candidate.expected_cost_usd is None else float(candidate.expected_cost_usd)
+
+
+def _weighted(candidates: Sequence[Candidate], weights: Sequence[float], u: float) -> Iterator[Candidate]:
+    """A draw without replacement by weight; `u` in [0, 1) decides all of it, so equal requests draw equally.
+
+    Weight 0 comes last: no share of the traffic, but still somebody to fail over to.
+    """
+    left = [pair for pair in zip(candidates, weights, strict=True) if pair[1] > 0]
+    while left:
+        total = sum(weight for _, weight in left)
+        mark = u * total
+        for position, (candidate, weight) in enumerate(left):
+            if mark < weight or position == len(left) - 1:
+                yield candidate
+                u = min(max(mark / weight, 0.0), 1 - 1e-9)  # what is left of u within this share is uniform again
+                del left[position]
+                break
+            mark -= weight
+    yield from (candidate for candidate, weight in zip(candidates, weights, strict=True) if weight <= 0)
