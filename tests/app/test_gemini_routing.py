@@ -139,7 +139,7 @@ def test_v73_a_refused_picture_is_moderation_and_a_missing_one_is_asked_for_once
     assert (answer.status_code, answer.headers["x-router-attempts"]) == (200, "2")
     router.faults(FaultRule(fault="no-image", label="google"))
     asked = len(router.requests())
-    assert router.http.post("/v1/images/generations", json=body).status_code == 503
+    assert router.http.post("/v1/images/generations", json=body).status_code == 502
     assert len(router.requests()) == asked + 2
 
 
