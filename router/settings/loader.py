@@ -57,8 +57,7 @@ def inspect_settings(path: Path | None, environ: Mapping[str, str]) -> Inspectio
         return Inspection(Settings(sources=(file,)), raw.problems)
     declared = Declared(raw.data)
     shape, document, misfits = validate(TurnoutShape, raw)
-    unset = _unset_problems(raw)
-    problems = [*raw.problems, *unset, *_besides(misfits, unset)]
+    problems = [*raw.problems, *_told_apart(misfits, _unset_problems(raw))]
     catalogue_path = file.with_name("models.yaml")
     if shape.catalogue:
         catalogue_path = file.parent / Path(shape.catalogue).expanduser()
@@ -131,7 +130,9 @@ def _unset_problems(document: Document) -> list[Problem]:
     ]
 
 
-def _besides(misfits: list[Problem], unset: list[Problem]) -> list[Problem]:
-    """The misfits that are not merely what an unset variable left behind."""
-    empty = {problem.key for problem in unset}
-    return [problem for problem in misfits if problem.key not in empty]
+def _told_apart(misfits: list[Problem], unset: list[Problem]) -> list[Problem]:
+    """One problem a key: an unknown key is wrong whatever it holds, any other misfit is what an unset variable left."""
+    unknown = {problem.key for problem in misfits if problem.message.startswith("unknown key")}
+    empty = {problem.key for problem in unset} - unknown
+    left = [problem for problem in misfits if problem.key not in empty]
+    return [*(problem for problem in unset if problem.key in empty), *left]

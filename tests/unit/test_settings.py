@@ -53,6 +53,13 @@ def problems(folder: Path, text: str, environ: dict[str, str] | None = None) -> 
 # Each: what is wrong, the whole file, then line, key and a part of the message of the one problem it has.
 BAD = [
     ("misspelt section", "provider: {}\n" + GOOD, 1, "provider", "did you mean 'providers'?"),
+    (
+        "misspelt key of an unset variable",
+        GOOD.replace("models:", "  q: {type: gemini, api_kye: '${NOT_SET}'}\nmodels:"),
+        3,
+        "providers.q.api_kye",
+        "unknown key 'api_kye'; did you mean 'api_key'?",
+    ),
     ("misspelt key", "server:\n  prot: 1\n" + GOOD, 2, "server.prot", "unknown key 'prot'; did you mean 'port'?"),
     ("unknown key deep", GOOD + "routing:\n  hedge: {on: true}\n", 7, "routing.hedge.on", "known: enabled"),
     ("fetch misspelt", GOOD + "fetch: of\n", 6, "fetch", "must be true or false, got 'of'"),
