@@ -17,7 +17,7 @@ from providers.types import ImageSize
 T = TypeVar("T")
 
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
-StreamMode = Literal["live", "repair", "buffered"]
+StreamMode = Literal["live"]  # a mode that is not built is refused, not quietly served as another
 
 
 class Features(Struct, frozen=True, kw_only=True, gc=False):

@@ -16,7 +16,7 @@ from router.errors import Problem
 
 ProviderType = Literal["gemini", "openai", "eachlabs", "litellm"]
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
-StreamMode = Literal["live", "repair", "buffered"]
+StreamMode = Literal["live"]  # a mode that is not built is refused, not quietly served as another
 ImageFormat = Literal["png", "jpeg", "webp"]
 
 DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {

@@ -290,9 +290,9 @@ def test_a_deadline_can_be_shortened_but_not_stretched() -> None:
     assert desk().plan().deadline_s == RoutingSettings().deadline_s
 
 
-def test_the_stream_mode_is_the_callers_then_the_configurations() -> None:
-    assert desk().plan(stream_mode="buffered").stream_mode == "buffered"
-    assert desk(routing=RoutingSettings(stream_mode="repair")).plan().stream_mode == "repair"
+def test_the_stream_mode_is_the_callers_or_the_configurations() -> None:
+    assert desk().plan(stream_mode="live").stream_mode == "live"
+    assert desk().plan().stream_mode == RoutingSettings().stream_mode
 
 
 # --- what a model can do
