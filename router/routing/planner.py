@@ -81,10 +81,10 @@ class Planner:
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
             groups.append(group)
-            missing = None if full or directives.order else attempts - len(usable)
+            missing = None if full or directives.order else attempts - _healthy(usable)
             candidates = self._judge(group, features, directives, usable, excluded, missing, now, day)
             usable += ordered(candidates, directives.sort or group.sort, group.slo, features)
-            if not full and len(usable) >= attempts and not directives.order and _healthy(usable, attempts):
+            if not full and not directives.order and _healthy(usable) >= attempts:
                 break
         if directives.order:
             usable = by_caller(usable, directives.order)
@@ -136,7 +136,7 @@ class Planner:
             else:
                 seen.add(key)
                 candidates.append(entry)
-                if lazy and missing is not None and _healthy(candidates, missing):
+                if lazy and missing is not None and _healthy(candidates) >= missing:
                     break
         return candidates
 
@@ -243,8 +243,8 @@ def _in_one_space(group: Group, earlier: Sequence[Group]) -> Group:
     return replace(group, space=space)
 
 
-def _healthy(usable: Sequence[Candidate], wanted: int) -> bool:
-    return sum(not candidate.last_resort for candidate in usable) >= wanted
+def _healthy(usable: Sequence[Candidate]) -> int:
+    return sum(not candidate.last_resort for candidate in usable)
 
 
 def _with_retry(candidates: tuple[Candidate, ...], features: Features, attempts: int) -> tuple[Candidate, ...]:

@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from builders import Desk, info, model, prediction, settings, target
+from builders import DAY, Desk, info, model, prediction, settings, target
 
 from providers.catalogue import ImageCapabilities
 from providers.errors import AuthenticationError, ModelNotFoundError, RateLimitedError, UnavailableError
 from router.errors import UnknownModelError
-from router.routing.plan import Attempt, Features
+from router.routing.plan import Attempt, Directives, Features
 from router.routing.planner import AllBlockedError, NoCandidateError
 from router.routing.rules import VARIABLES
 from router.settings.values import RoutingSettings, RuleSettings, Slo
@@ -374,6 +374,20 @@ def test_fallbacks_come_after_every_target_of_the_model() -> None:
     configured = settings(model("chat", "a/dear", fallbacks=("spare",)), model("spare", "b/cheap"), catalogue=CATALOGUE)
     found = Desk(configured).plan()
     assert [(each.name, each.route) for each in found.candidates] == [("a/dear", "chat"), ("b/cheap", "spare")]
+
+
+def test_targets_held_back_leave_as_many_to_ask_as_a_full_look_finds() -> None:
+    configured = settings(
+        model("chat", "a/dear", fallbacks=("spare",)),
+        model("spare", "b/cheap", "c/middle", sort="order"),
+        catalogue=CATALOGUE,
+        routing=RoutingSettings(attempts=2),
+    )
+    found = Desk(configured)
+    fail(found, "a/dear", UnavailableError("down"), 5)
+    full = found.planner.plan(Features(model="chat"), Directives(), found.clock.now, DAY, full=True)
+    assert [each.name for each in full.candidates] == ["b/cheap", "c/middle"]
+    assert found.plan().candidates == full.candidates
 
 
 def test_the_callers_fallbacks_come_before_the_models_own() -> None:
