@@ -1,4 +1,4 @@
-"""One long list asked for in several calls: in order, a few at once, all of them or none."""
+"""Several upstream answers to one request: in order, all of them or none."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,11 +10,19 @@ R = TypeVar("R")
 _AT_ONCE = 4  # enough to hide the way there and back; more would spend a minute's quota in a second
 
 
-async def in_batches(items: Sequence[T], size: int, ask: Callable[[Sequence[T]], Awaitable[R]]) -> list[R]:
-    """What `ask` gives for each run of at most `size` items, in order.
+async def all_or_none(calls: Sequence[Awaitable[T]]) -> list[T]:
+    """The results in order. The first failure ends the others before it is raised, and so does cancellation."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    The first failure ends the others before it is raised, and so does cancellation.
-    """
+
+async def in_batches(items: Sequence[T], size: int, ask: Callable[[Sequence[T]], Awaitable[R]]) -> list[R]:
+    """What `ask` gives for each run of at most `size` items, a few at once: in order, all of them or none."""
     batches = [items[start : start + size] for start in range(0, len(items), size)]
     if len(batches) == 1:
         return [await ask(batches[0])]
@@ -24,10 +32,4 @@ async def in_batches(items: Sequence[T], size: int, ask: Callable[[Sequence[T]],
         async with gate:
             return await ask(batch)
 
-    tasks = [asyncio.ensure_future(one(batch)) for batch in batches]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return await all_or_none([one(batch) for batch in batches])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import orjson
 
-from providers.batches import in_batches
+from providers.batches import all_or_none, in_batches
 from providers.catalogue import Catalogue, ModelInfo, lookup
 from providers.errors import AuthenticationError, BadRequestError, ProviderError, UnsupportedFieldError
 from providers.event_stream import EventStream
@@ -16,7 +16,6 @@ from providers.gemini import fields
 from providers.gemini.credentials import TokenSource
 from providers.gemini.embeddings import MAX_PER_CALL, from_batch_embed, to_batch_embed
 from providers.gemini.failures import error_from
-from providers.gemini.fanout import all_or_none
 from providers.gemini.images import from_image_content, to_image_content
 from providers.gemini.interleaved import Interleaved
 from providers.gemini.media import inlined, load_media

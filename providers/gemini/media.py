@@ -12,9 +12,9 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from providers.batches import all_or_none
 from providers.errors import BadRequestError
 from providers.fetch import Fetcher, fetch_for_caller
-from providers.gemini.fanout import all_or_none
 from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.parts import is_remote
 from providers.types import ChatRequest, Fetched, JsonObject

@@ -8,7 +8,8 @@ from starlette.types import Scope
 
 from providers.types import JsonValue
 from router.errors import InvalidRequestError
-from router.routing.plan import Directives, StreamMode
+from router.routing.plan import Directives
+from router.settings.values import StreamMode
 
 _PREFIX = b"x-router-"
 _MAX_NAMES = 50

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from router.routing.plan import Candidate, Features, Prediction, Sort
-from router.settings.values import Slo
+from router.routing.plan import Candidate, Features, Prediction
+from router.settings.values import Slo, Sort
 
 _NEAR_BEST = 1.05  # costs within 5 % of the least count as equal: weights decide there
 

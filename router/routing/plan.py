@@ -6,18 +6,16 @@ thousands of plans are kept, and the collector would walk over all of them again
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from providers.catalogue import Kind, ModelInfo
 from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
+from router.settings.values import Sort, StreamMode
 
 T = TypeVar("T")
-
-Sort = Literal["cost", "latency", "quality", "order", "weighted"]
-StreamMode = Literal["live"]  # a mode that is not built is refused, not quietly served as another
 
 
 class Features(Struct, frozen=True, kw_only=True, gc=False):

@@ -16,10 +16,10 @@ from router.routing.capability import find_unfit
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
 from router.routing.health import Health, capped
 from router.routing.ordering import by_caller, ordered
-from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction, Sort
+from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction
 from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
-from router.settings.values import Settings
+from router.settings.values import Settings, Sort
 
 _MIN_STREAM_TIMEOUT_S = 10.0
 _MIN_WHOLE_TIMEOUT_S = 30.0

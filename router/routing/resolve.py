@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from providers.catalogue import Kind, ModelInfo, lookup
 from router.errors import UnknownModelError
-from router.routing.plan import Directives, Features, Sort
+from router.routing.plan import Directives, Features
 from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
-from router.settings.values import RuleSettings, Settings, Slo, TargetSettings
+from router.settings.values import RuleSettings, Settings, Slo, Sort, TargetSettings
 
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
 _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name that may stand in an upstream's path
