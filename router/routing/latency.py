@@ -20,7 +20,7 @@ _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"
 class DecayedLogNormal:
     """Mean and variance of ln(x), where old samples fade; with no samples, the prior."""
 
-    __slots__ = ("_last", "_mean", "_p50", "_p95", "_prior", "_var", "_weight", "_worked_out")
+    __slots__ = ("_last", "_mean", "_prior", "_quantiles", "_var", "_weight", "_worked_out")
 
     def __init__(self, prior_median: float) -> None:
         self._prior = math.log(max(prior_median, 1e-6))
@@ -28,7 +28,7 @@ class DecayedLogNormal:
         self._mean = self._prior
         self._var = 0.0
         self._last = 0.0
-        self._p50 = self._p95 = 0.0
+        self._quantiles = (0.0, 0.0)
         self._worked_out = -math.inf
 
     def observe(self, value: float, now: float) -> None:
@@ -51,9 +51,9 @@ class DecayedLogNormal:
         """Median and 95th percentile of x; up to a second old, in which the samples fade by a sixth of a percent."""
         if now - self._worked_out > 1.0:
             mean, sigma = self.moments(now)
-            self._p50, self._p95 = math.exp(mean), math.exp(mean + _Z95 * sigma)
+            self._quantiles = (math.exp(mean), math.exp(mean + _Z95 * sigma))
             self._worked_out = now
-        return self._p50, self._p95
+        return self._quantiles
 
     def moments(self, now: float) -> tuple[float, float]:
         """Mean and standard deviation of ln(x), samples and prior together."""
@@ -80,26 +80,24 @@ class LatencyModel:
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[str, DecayedLogNormal] = {}
 
-    def predict(self, features: Features, output_tokens: float, now: float) -> Prediction:
-        """Expected milliseconds for this request, and the 95th percentile of each."""
+    def predict(self, features: Features, output_tokens: float, prompt_factor: float, now: float) -> Prediction:
+        """Expected milliseconds for this request, and the 95th percentile of each.
+
+        `prompt_factor` is that of the request, the same for every target (see `prompt_factor`).
+        """
         if features.kind == "image":
             p50, p95 = self._image_class(features).quantiles(now)
-            return Prediction(ttft_ms=p50 * 1000, ttft_p95_ms=p95 * 1000, total_ms=p50 * 1000, total_p95_ms=p95 * 1000)
-        ttft, ttft95 = self._ttft_class(features).quantiles(now)
+            return Prediction(p50 * 1000, p95 * 1000, p50 * 1000, p95 * 1000)
+        waiting = self._ttft.get(features.reasoning_effort) or self._ttft_class(features)
+        ttft, ttft95 = waiting.quantiles(now)
         tpot, tpot95 = self._tpot.quantiles(now)
-        longer = 1000 * _by_prompt(features)
+        longer, writing = 1000 * prompt_factor, 1000 * output_tokens
         first, first95 = ttft * longer, ttft95 * longer
-        return Prediction(
-            ttft_ms=first,
-            ttft_p95_ms=first95,
-            total_ms=first + output_tokens * tpot * 1000,
-            total_p95_ms=first95 + output_tokens * tpot95 * 1000,
-            tpot_p95_ms=tpot95 * 1000,
-        )
+        return Prediction(first, first95, first + writing * tpot, first95 + writing * tpot95, tpot95 * 1000)
 
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
-        self._ttft_class(features).observe(seconds / _by_prompt(features), now)
+        self._ttft_class(features).observe(seconds / prompt_factor(features), now)
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
@@ -130,6 +128,6 @@ class LatencyModel:
         return found
 
 
-def _by_prompt(features: Features) -> float:
+def prompt_factor(features: Features) -> float:
     """How many times longer the first token takes than for an empty prompt."""
     return math.exp(_PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000))
