@@ -30,7 +30,8 @@ _FILE_TOKENS = 2000
 _MESSAGE_TOKENS = 3
 _MAX_MESSAGES = 8192
 _MAX_FIELDS = 512
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_TALKERS = frozenset({"system", "developer", "user", "assistant"})
+_ROLES = _TALKERS | {"tool", "function"}
 _PART_TYPES = frozenset(
     {"text", "image_url", "input_audio", "file", "refusal", "input_text", "input_image", "video_url", "output_text"}
 )
@@ -50,6 +51,7 @@ _FORBIDDEN = frozenset(
 )
 
 _NULL = Raw(b"null")
+_QUOTE, _BRACKET = ord('"'), ord("[")
 
 
 class ParsedChat(Struct, frozen=True):
@@ -62,16 +64,16 @@ class ParsedChat(Struct, frozen=True):
 
 class _Message(Struct):
     role: str
-    content: Raw = Raw(b"null")
-    tool_calls: Raw = Raw(b"null")
-    function_call: Raw = Raw(b"null")
+    content: Raw = _NULL
+    tool_calls: Raw = _NULL
+    function_call: Raw = _NULL
     tool_call_id: str | None = None
-    images: Raw = Raw(b"null")
-    refusal: Raw = Raw(b"null")
-    audio: Raw = Raw(b"null")
-    reasoning: Raw = Raw(b"null")
-    reasoning_content: Raw = Raw(b"null")
-    reasoning_details: Raw = Raw(b"null")
+    images: Raw = _NULL
+    refusal: Raw = _NULL
+    audio: Raw = _NULL
+    reasoning: Raw = _NULL
+    reasoning_content: Raw = _NULL
+    reasoning_details: Raw = _NULL
 
     def says_nothing(self) -> bool:
         """Whether there is neither content nor anything that may stand in its place."""
@@ -205,7 +207,15 @@ class _Shape:
             raise InvalidRequestError(f"more than {_MAX_MESSAGES} messages", param="messages")
         self.count = len(messages)
         for position, message in enumerate(messages):
-            self._read_message(message, f"messages[{position}]")
+            content = message.content
+            if (
+                memoryview(content)[0] == _QUOTE  # not all of it: a prompt may be megabytes
+                and message.role in _TALKERS
+                and message.tool_calls is _NULL
+            ):
+                self.text_bytes += len(content) - 2
+            else:
+                self._read_message(message, f"messages[{position}]")
 
     def _read_message(self, message: _Message, where: str) -> None:
         role = message.role
@@ -221,10 +231,10 @@ class _Shape:
                 param=f"{where}.tool_call_id",
             )
         content = message.content
-        first = bytes(memoryview(content)[:1])  # not all of it: a prompt may be megabytes
-        if first == b'"':
+        first = memoryview(content)[0]
+        if first == _QUOTE:
             self.text_bytes += len(content) - 2
-        elif first == b"[":
+        elif first == _BRACKET:
             self._read_parts(content, where)
         elif content != _NULL:
             raise InvalidRequestError(

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
+import random
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.errors import ProviderError
 from router.accounting.metrics import Metrics
-from router.accounting.record import CLIENT_CLOSED, RecentRecords, RequestRecord
+from router.accounting.record import CLIENT_CLOSED, RecentRecords, RequestRecord, utc_day
 from router.api.auth import Authenticator
 from router.api.body import ClientGoneError, header, read_body
 from router.api.envelope import Headers, error_answer
@@ -86,7 +86,7 @@ class Gateway:
 
     def plan(self, features: Features, directives: Directives, *, full: bool = False) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
-        return self.planner.plan(features, directives, self.health.now(), datetime.now(UTC).date(), full=full)
+        return self.planner.plan(features, directives, self.health.now(), utc_day(time.time()), full=full)
 
     def cut(self) -> None:
         """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""
@@ -134,7 +134,7 @@ class Exchange:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer in one go."""
-        headers.append((b"content-length", str(len(body)).encode()))
+        headers.append((b"content-length", b"%d" % len(body)))
         await self.start(status, headers)
         await self.send({"type": "http.response.body", "body": body})
 
@@ -157,7 +157,9 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         health = gateway.health
-        record = RequestRecord(request_id(scope), self._kind, scope["path"], health.now(), gateway.close_record)
+        record = RequestRecord(
+            request_id(scope), self._kind, scope["path"], time.time(), health.now(), gateway.close_record
+        )
         gateway.in_flight += 1
         exchange: Exchange | None = None
         status = CLIENT_CLOSED
@@ -248,14 +250,14 @@ def request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    return "req_" + secrets.token_hex(16)
+    return f"req_{random.getrandbits(128):032x}"
 
 
 def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
     """What every answer says about how it came about. Call `record.measure_overhead` first."""
     headers: Headers = [
         (b"x-request-id", record.id.encode()),
-        (b"x-router-attempts", str(len(record.attempts)).encode()),
+        (b"x-router-attempts", b"%d" % len(record.attempts)),
         (b"x-router-overhead-ms", b"%.3f" % (record.overhead_s * 1000)),
     ]
     plan = record.plan
@@ -263,8 +265,7 @@ def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
         headers.append((b"x-router-reason", header_text(plan.reason)))
     candidate = record.served_by
     if candidate is not None:
-        headers.append((b"x-router-model", header_text(candidate.model)))
-        headers.append((b"x-router-provider", candidate.provider.encode()))
+        headers += _served_headers(candidate.provider, candidate.model)
     if record.cost_usd is not None:
         headers.append((b"x-router-cost-usd", f"{record.cost_usd:f}".encode()))
     if record.warnings:
@@ -272,6 +273,11 @@ def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
     if gateway.settings.sandbox:
         headers.append((b"x-router-sandbox", b"true"))
     return headers
+
+
+@lru_cache(maxsize=256)
+def _served_headers(provider: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"x-router-model", header_text(model)), (b"x-router-provider", provider.encode())
 
 
 def header_text(text: str) -> bytes:

@@ -1,6 +1,7 @@
 """The outermost layer: refuses what HTTP parsers let through, and puts the request id on every answer."""
 
 from collections.abc import Collection, Mapping
+from itertools import chain
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -55,12 +56,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> InvalidRequestError | None:
         headers = scope["headers"]
-        size, hosts = 0, []
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name == b"host":
-                hosts.append(value)
-        if len(headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(headers) > _MAX_HEADERS or sum(map(len, chain.from_iterable(headers))) > _MAX_HEADER_BYTES:
             return HeadersTooLargeError("too many or too large request headers")
         if len(hosts) > 1:
             return InvalidRequestError("more than one Host header", code="invalid_host")
