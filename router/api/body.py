@@ -32,6 +32,12 @@ def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
     return found
 
 
+def repeats(scope: Scope, name: bytes) -> bool:
+    """Whether a header stands there more than once."""
+    headers = scope["headers"]
+    return len(headers_of(scope)) < len(headers) and sum(key == name for key, _ in headers) > 1
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """The first value of a header, or None. `name` in lower case."""
     value = headers_of(scope).get(name)

@@ -9,6 +9,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 import orjson
@@ -49,6 +50,12 @@ _FORBIDDEN = frozenset(
         "timeout",
     }
 )
+
+# The optional fields that routing looks at.
+_TELLING = frozenset(
+    {"tools", "parallel_tool_calls", "response_format", "reasoning_effort", "n", "modalities", "metadata"}
+)
+_NO_MORE: Mapping[str, Any] = {}
 
 _NULL = Raw(b"null")
 _QUOTE, _BRACKET = ord('"'), ord("[")
@@ -297,20 +304,10 @@ def invalid_shape(exc: Exception, where: str) -> InvalidRequestError:
 
 def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: ClientKey) -> Features:
     fields = request.fields
-    tools = fields.get("tools")
-    tool_bytes = len(raw["tools"]) if "tools" in raw else 0
-    modalities = fields.get("modalities")
-    wanted = [str(item).lower() for item in modalities] if isinstance(modalities, list) else []
-    prompt_bytes = shape.text_bytes + tool_bytes
-    tokens = (
-        prompt_bytes / _BYTES_PER_TOKEN
-        + shape.count * _MESSAGE_TOKENS
-        + shape.images * _IMAGE_TOKENS
-        + shape.audio * _AUDIO_TOKENS
-        + shape.files * _FILE_TOKENS
-    )
-    metadata = fields.get("metadata")
-    response_format = fields.get("response_format")
+    prompt_bytes = shape.text_bytes + (len(raw["tools"]) if "tools" in raw else 0)
+    tokens = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS
+    if shape.images or shape.audio or shape.files:
+        tokens += shape.images * _IMAGE_TOKENS + shape.audio * _AUDIO_TOKENS + shape.files * _FILE_TOKENS
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens") or 0
     return Features(
         kind="chat",
@@ -322,20 +319,32 @@ def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: 
         images=shape.images,
         audio=shape.audio,
         files=shape.files,
-        tools=len(tools) if isinstance(tools, list) else 0,
-        parallel_tools=fields.get("parallel_tool_calls") is True,
-        json_schema=isinstance(response_format, dict) and response_format.get("type") == "json_schema",
-        reasoning_effort=str(fields.get("reasoning_effort") or ""),
         stream=request.stream,
-        n=int(n) if isinstance(n := fields.get("n"), int) else 1,
-        image_out="image" in wanted,
-        audio_out="audio" in wanted,
         hour_utc=int(time.time()) // 3600 % 24,
         key_name=key.name,
         key_tags=key.tags,
-        metadata={k: v for k, v in metadata.items() if isinstance(v, str)} if isinstance(metadata, dict) else {},
         affinity=affinity(request.model, request.messages_json),
+        **(_NO_MORE if _TELLING.isdisjoint(fields) else _told(fields)),
     )
+
+
+def _told(fields: Mapping[str, JsonValue]) -> dict[str, Any]:
+    """The features that optional fields tell, those named in `_TELLING`."""
+    tools, n = fields.get("tools"), fields.get("n")
+    modalities = fields.get("modalities")
+    wanted = [str(item).lower() for item in modalities] if isinstance(modalities, list) else []
+    metadata = fields.get("metadata")
+    response_format = fields.get("response_format")
+    return {
+        "tools": len(tools) if isinstance(tools, list) else 0,
+        "parallel_tools": fields.get("parallel_tool_calls") is True,
+        "json_schema": isinstance(response_format, dict) and response_format.get("type") == "json_schema",
+        "reasoning_effort": str(fields.get("reasoning_effort") or ""),
+        "n": int(n) if isinstance(n, int) else 1,
+        "image_out": "image" in wanted,
+        "audio_out": "audio" in wanted,
+        "metadata": {k: v for k, v in metadata.items() if isinstance(v, str)} if isinstance(metadata, dict) else {},
+    }
 
 
 def affinity(model: str, content: bytes) -> float:

@@ -121,7 +121,9 @@ class Planner:
                 break
         if directives.order:
             usable = by_caller(usable, directives.order)
-        healthy = [candidate for candidate in usable if not candidate.last_resort]
+        healthy = usable
+        if missing > attempts - len(usable):  # health would rather not ask some of them
+            healthy = [candidate for candidate in usable if not candidate.last_resort]
         if usable and not healthy:  # the last candidate is never shut out: least bad goes
             healthy = [min(usable, key=lambda candidate: candidate.blocked)]
             warnings.append("health=last resort")
@@ -173,17 +175,18 @@ class Planner:
     def _consider(self, target: Target, group: Group, asked: _Asked) -> Candidate | Excluded:
         features, directives, now = asked.features, asked.directives, asked.now
         provider, info = target.provider, target.info
-        reason, param = target.refusals.get(features.kind, ""), ""
-        if not reason and not (
-            asked.text_only and info.kind == "chat" and features.prompt_tokens <= info.context_tokens
-        ):
+        refusal = target.refusals.get(features.kind)
+        if refusal is not None:
+            return refusal
+        reason = ""
+        if not (asked.text_only and info.kind == "chat" and features.prompt_tokens <= info.context_tokens):
             unfit = find_unfit(info, features, group.space)
             if unfit is not None:
-                reason, param = unfit.reason, unfit.param
-        if not reason and (directives.only or directives.ignore):
+                return Excluded(provider=provider, model=target.model, reason=unfit.reason, param=unfit.param)
+        if directives.only or directives.ignore:
             reason = disallowed(provider, target.model, directives)
-        if reason:
-            return Excluded(provider=provider, model=target.model, reason=reason, param=param)
+            if reason:
+                return Excluded(provider=provider, model=target.model, reason=reason)
         tokens = asked.output_tokens
         if tokens > info.max_output_tokens:
             tokens = info.max_output_tokens

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from providers.catalogue import Kind, ModelInfo, lookup
 from router.errors import UnknownModelError
-from router.routing.plan import Directives, Features
+from router.routing.plan import Directives, Excluded, Features
 from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
 from router.settings.values import Settings, Slo, Sort, TargetSettings
@@ -26,7 +26,7 @@ class Target(Struct, frozen=True, kw_only=True, gc=False):
     provider: str
     model: str
     info: ModelInfo
-    refusals: Mapping[Kind, str]
+    refusals: Mapping[Kind, Excluded]
     weight: float
     timeout_s: float | None
 
@@ -153,12 +153,15 @@ class Resolver:
 
     def _target(self, target: TargetSettings) -> Target:
         provider = self._settings.providers[target.provider]
-        refusals: dict[Kind, str] = {}
+        refusals: dict[Kind, Excluded] = {}
         for kind in get_args(Kind):
+            reason = ""
             if not provider.enabled:
-                refusals[kind] = f"provider off: {provider.off_reason}"
+                reason = f"provider off: {provider.off_reason}"
             elif self._serving is not None and target.provider not in self._serving[kind]:
-                refusals[kind] = f"{provider.type} providers serve no {kind}"
+                reason = f"{provider.type} providers serve no {kind}"
+            if reason:
+                refusals[kind] = Excluded(provider=target.provider, model=target.model, reason=reason)
         return Target(
             provider=target.provider,
             model=target.model,
