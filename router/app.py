@@ -83,7 +83,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.server.docs else None,
-        lifespan=_lifespan(connected, fetcher),
+        lifespan=_lifespan(connected, fetcher, gateway),
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False},  # it would look for its configuration on every request
     )
@@ -144,10 +144,13 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
     ]
 
 
-def _lifespan(connected: Connected, fetcher: Fetcher) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    connected: Connected, fetcher: Fetcher, gateway: Gateway
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.callback(gateway.books.enter)
             for upstream in connected.upstreams:
                 await upstream.open()
                 stack.push_async_callback(upstream.aclose)

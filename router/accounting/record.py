@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from providers.types import ImageSize, JsonObject, Usage
 from router.routing.cost import actual_cost
-from router.routing.plan import Attempt, Candidate, Features, Plan
+from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
 
 _EPOCH = date(1970, 1, 1)
 CLIENT_CLOSED = 499  # the client left; nginx's number, for logs and metrics only
@@ -30,7 +30,8 @@ class RequestRecord(Struct, eq=False):
 
     `created` is Unix time; other times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is
     the time that went into media by URL before. `interrupted` is set when a stream broke off after its first content;
-    such a request still has status 200 on the wire.
+    such a request still has status 200 on the wire. Once closed it keeps what it can show and not the plan:
+    thousands of those would push what the next request needs out of the processor's caches.
     """
 
     id: str
@@ -54,6 +55,8 @@ class RequestRecord(Struct, eq=False):
     fetch_s: float = 0.0
     overhead_s: float = 0.0
     warnings: tuple[str, ...] = ()
+    reason: str | None = None
+    excluded: tuple[Excluded, ...] = ()
     interrupted: bool = False
     error_code: str | None = None
     status: int = 0
@@ -106,11 +109,13 @@ class RequestRecord(Struct, eq=False):
         self.status = status
         self.error_code = error_code
         self.duration_s = now - self.started
+        if self.plan is not None:
+            self.reason, self.excluded = self.plan.reason, self.plan.excluded
+        self.plan = self.features = None
         self.on_close(self)
 
     def as_json(self) -> JsonObject:
-        """The decision and its attempts, as `GET /v1/requests/{id}` shows them. No prompt text anywhere."""
-        plan = self.plan
+        """The decision and its attempts once it is closed: `GET /v1/requests/{id}`. No prompt text anywhere."""
         return {
             "id": self.id,
             "object": "router.request",
@@ -121,7 +126,7 @@ class RequestRecord(Struct, eq=False):
             "status": self.status,
             "error": self.error_code,
             "interrupted": self.interrupted,
-            "reason": plan.reason if plan else None,
+            "reason": self.reason,
             "served_by": self.served_by.name if self.served_by else None,
             "served_model": self.served_model or None,
             "duration_ms": round(self.duration_s * 1000, 3),
@@ -132,7 +137,7 @@ class RequestRecord(Struct, eq=False):
             "images": self.images,
             "warnings": list(self.warnings),
             "attempts": [_attempt_json(attempt) for attempt in self.attempts],
-            "excluded": [{"target": entry.name, "reason": entry.reason} for entry in plan.excluded] if plan else [],
+            "excluded": [{"target": entry.name, "reason": entry.reason} for entry in self.excluded],
         }
 
 

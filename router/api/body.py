@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from starlette.types import Receive, Scope
 
+from providers.timer import Limit
 from router.errors import BodyTooLargeError, InvalidRequestError, RouterError, UnsupportedMediaTypeError
-from router.timer import Limit
 
 _HEADERS = "turnout.headers"  # in the scope, beside what ASGI puts there
 _DIGITS = re.compile(r"[0-9]{1,18}")

@@ -13,8 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.errors import ProviderError
+from providers.timer import lookout
+from router.accounting.books import Books
 from router.accounting.metrics import Metrics
-from router.accounting.record import CLIENT_CLOSED, RecentRecords, RequestRecord, utc_day
+from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
 from router.api.auth import Authenticator
 from router.api.body import ClientGoneError, header, read_body
 from router.api.envelope import Headers, error_answer
@@ -25,7 +27,6 @@ from router.routing.planner import Planner
 from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
-access_log = logging.getLogger("turnout.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MAX_HEADER_VALUE = 1024
@@ -54,10 +55,7 @@ class Providers(Protocol):
 
 
 class Gateway:
-    """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop.
-
-    `write_access` takes each access line while the logger `turnout.access` is on for INFO.
-    """
+    """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop."""
 
     def __init__(
         self,
@@ -74,7 +72,7 @@ class Gateway:
         self.chat_providers = providers.chat
         self.image_providers = providers.images
         self.embedding_providers = providers.embeddings
-        self.recent = RecentRecords()
+        self.books = Books(metrics)
         self.auth = Authenticator(settings.server.keys)
         self.started = int(time.time())
         self.in_flight = 0
@@ -82,7 +80,6 @@ class Gateway:
         self.draining = False
         self.cutting = False
         self.live: set[asyncio.Task[object]] = set()
-        self.write_access: Callable[[str], None] = access_log.info
 
     def plan(self, features: Features, directives: Directives, *, full: bool = False) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
@@ -93,19 +90,6 @@ class Gateway:
         self.cutting = True
         for task in self.live:
             task.cancel()
-
-    def close_record(self, record: RequestRecord) -> None:
-        """Everything that happens once at the end of a request."""
-        self.metrics.record(record)
-        self.recent.add(record)
-        if access_log.isEnabledFor(logging.INFO):
-            served = record.served_by
-            cost = "-" if record.cost_usd is None else record.cost_usd
-            self.write_access(
-                f"{record.id} {record.path} {record.status} model={record.model[:64]!a} "
-                f"served={served.name if served else '-'} attempts={len(record.attempts)} "
-                f"ms={record.duration_s * 1000:.1f} cost={cost}"
-            )
 
 
 class Exchange:
@@ -158,7 +142,7 @@ class Endpoint:
         gateway = self._gateway
         health = gateway.health
         record = RequestRecord(
-            request_id(scope), self._kind, scope["path"], time.time(), health.now(), gateway.close_record
+            request_id(scope), self._kind, scope["path"], time.time(), health.now(), gateway.books.close
         )
         gateway.in_flight += 1
         exchange: Exchange | None = None
@@ -221,21 +205,24 @@ async def watched(exchange: Exchange, work: Awaitable[int]) -> int:
 class _Watch:
     """Cancels `task` once its client has left; then `gone` is True. It starts a moment late, see `_WATCH_AFTER_S`."""
 
-    __slots__ = ("_receive", "_task", "_timer", "_watcher", "gone")
+    __slots__ = ("_lookout", "_receive", "_task", "_watcher", "due", "gone")
 
     def __init__(self, receive: Receive, task: asyncio.Task[object]) -> None:
         self.gone = False
         self._receive = receive
         self._task = task
         self._watcher: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._start)
+        loop = task.get_loop()
+        self.due = loop.time() + _WATCH_AFTER_S
+        self._lookout = lookout(loop)
+        self._lookout.add(self)
 
     def stop(self) -> None:
-        self._timer.cancel()
+        self._lookout.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
 
-    def _start(self) -> None:
+    def strike(self) -> None:
         self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
