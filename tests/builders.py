@@ -8,7 +8,7 @@ import hypothesis
 
 from providers.catalogue import ModelInfo, Price
 from router.routing.health import Health
-from router.routing.plan import Candidate, Directives, Features, Plan, Prediction
+from router.routing.plan import Candidate, Directives, Features, Patience, Plan, Prediction
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
 from router.settings.values import (
@@ -133,7 +133,6 @@ def candidate(name: str = "a/m", **more: object) -> Candidate:
         "model": model_name,
         "info": info(model_name),
         "route": "chat",
-        "timeout_s": 60.0,
         "prediction": prediction(),
     }
     return Candidate(**{**values, **more})  # type: ignore[arg-type]
@@ -145,5 +144,6 @@ def plan(*candidates: Candidate, deadline_s: float = 10.0, kind: str = "chat", *
         kind=kind,  # type: ignore[arg-type]
         candidates=candidates,
         deadline_s=deadline_s,
+        patience=Patience(60.0),
         **more,  # type: ignore[arg-type]
     )

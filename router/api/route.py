@@ -83,7 +83,7 @@ def _shown(features: Features, plan: Plan) -> JsonObject:
                 "retry": candidate.retry,
                 "reason": candidate.reason or "kept",
                 "expected_cost_usd": _usd(candidate.expected_cost_usd),
-                "timeout_s": round(candidate.timeout_s, 3),
+                "timeout_s": round(plan.timeout_s(candidate), 3),
                 **_predicted(candidate.prediction),
             }
             for candidate in plan.candidates

@@ -14,9 +14,8 @@ _IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x o
 _DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size; of the tier 1K
 
 
-def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day: date) -> Decimal | None:
-    """The cost of this request on this model if the answer is `output_tokens` long (per choice)."""
-    price = info.price_on(day)
+def expected_cost(price: Price | None, features: Features, output_tokens: float) -> Decimal | None:
+    """The cost of this request at this price row if the answer is `output_tokens` long (per choice)."""
     if price is None:
         return None
     if features.kind == "image":

@@ -59,7 +59,7 @@ async def dispatch(
             await asyncio.sleep(_pause_s(deadline - health.now()))
         more = bool(waiting) and not waiting[0].retry  # a retry comes last
         started = health.now()
-        budget_s = _budget_s(candidate, deadline - started, more=more)
+        budget_s = _budget_s(plan.timeout_s(candidate), deadline - started, more=more)
         if budget_s <= 0:
             break
         if not health.admit(candidate):
@@ -108,6 +108,6 @@ def _pause_s(left_s: float) -> float:
     return random.uniform(0, min(_RETRY_BACKOFF_S, max(0.0, left_s) / 4))  # noqa: S311  jitter
 
 
-def _budget_s(candidate: Candidate, left_s: float, *, more: bool) -> float:
+def _budget_s(timeout_s: float, left_s: float, *, more: bool) -> float:
     """One attempt's share of the time left: never all of it while somebody else could still be asked."""
-    return min(candidate.timeout_s, left_s / 2 if more else left_s)
+    return min(timeout_s, left_s / 2 if more else left_s)

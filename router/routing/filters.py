@@ -5,16 +5,18 @@ from decimal import Decimal
 
 from router.routing.ordering import wait_ms
 from router.routing.plan import Directives, Excluded, Features, Prediction
+from router.routing.resolve import Target
 
 
-def disallowed(provider: str, model: str, directives: Directives) -> str:
-    """Whether the caller's `only` or `ignore` keeps this target out."""
+def disallowed(target: Target, directives: Directives) -> Excluded | None:
+    """The target as the caller's `only` or `ignore` keeps it out, if they do."""
+    provider, model = target.key
     names = (provider, f"{provider}/{model}", model)
     if directives.only and not any(name in directives.only for name in names):
-        return "not among the caller's `only`"
+        return Excluded(provider=provider, model=model, reason="not among the caller's `only`")
     if any(name in directives.ignore for name in names):
-        return "among the caller's `ignore`"
-    return ""
+        return Excluded(provider=provider, model=model, reason="among the caller's `ignore`")
+    return None
 
 
 def over_limit(expected: Decimal | None, prediction: Prediction, features: Features, directives: Directives) -> str:

@@ -22,11 +22,11 @@ _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"
 class DecayedLogNormal:
     """Mean and variance of ln(x), where old samples fade; with no samples, the prior.
 
-    What follows from them is worked out when it is asked for, at most ten times a second once there are many samples:
-    one more then moves it by less than the doubt about it.
+    What follows from them (`shown`: median and 95th percentile of x) is worked out when it is asked for, at most ten
+    times a second once there are many samples: one more then moves it by less than the doubt about it.
     """
 
-    __slots__ = ("_last", "_mean", "_prior", "_settled", "_shown", "_var", "_weight", "_worked_out")
+    __slots__ = ("_last", "_mean", "_prior", "_settled", "_var", "_weight", "shown", "worked_out")
 
     def __init__(self, prior_median: float) -> None:
         self._prior = math.log(max(prior_median, 1e-6))
@@ -35,8 +35,8 @@ class DecayedLogNormal:
         self._var = 0.0
         self._last = 0.0
         self._settled = (self._prior, _PRIOR_SIGMA)
-        self._shown = (0.0, 0.0)
-        self._worked_out = -math.inf
+        self.shown = (0.0, 0.0)
+        self.worked_out = -math.inf
 
     def observe(self, value: float, now: float) -> None:
         """Take one positive sample. An extreme one is pulled in to six standard deviations."""
@@ -58,21 +58,21 @@ class DecayedLogNormal:
             self._weight = weight
         self._last = now
         if weight < _MANY:
-            self._worked_out = -math.inf
+            self.worked_out = -math.inf
 
     def quantiles(self, now: float) -> tuple[float, float]:
         """Median and 95th percentile of x."""
-        if now - self._worked_out > _FRESH_S:
-            self._work_out(now)
-        return self._shown
+        if now - self.worked_out > _FRESH_S:
+            self.work_out(now)
+        return self.shown
 
     def moments(self, now: float) -> tuple[float, float]:
         """Mean and standard deviation of ln(x), samples and prior together."""
-        if now - self._worked_out > _FRESH_S:
-            self._work_out(now)
+        if now - self.worked_out > _FRESH_S:
+            self.work_out(now)
         return self._settled
 
-    def _work_out(self, now: float) -> None:
+    def work_out(self, now: float) -> None:
         if self._weight:
             weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S)
             total = weight + _PRIOR_WEIGHT
@@ -83,8 +83,8 @@ class DecayedLogNormal:
             # it counts for slower samples only, or a target quicker than expected would look worse than one that is not
             self._settled = (mean, math.sqrt((spread + between / (1 + weight)) / total))
         mean, sigma = self._settled
-        self._shown = (math.exp(mean), math.exp(mean + _Z95 * sigma))
-        self._worked_out = now
+        self.shown = (math.exp(mean), math.exp(mean + _Z95 * sigma))
+        self.worked_out = now
 
 
 class LatencyModel:
@@ -106,9 +106,13 @@ class LatencyModel:
         if features.kind == "image":
             p50, p95 = self._image_class(features).quantiles(now)
             return Prediction(p50 * 1000, p95 * 1000, p50 * 1000, p95 * 1000)
-        waiting = self._ttft.get(features.reasoning_effort) or self._ttft_class(features)
-        ttft, ttft95 = waiting.quantiles(now)
-        tpot, tpot95 = self._tpot.quantiles(now)
+        waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
+        if now - waiting.worked_out > _FRESH_S:
+            waiting.work_out(now)
+        if now - rate.worked_out > _FRESH_S:
+            rate.work_out(now)
+        ttft, ttft95 = waiting.shown
+        tpot, tpot95 = rate.shown
         longer, writing = 1000 * prompt_factor, 1000 * output_tokens
         first, first95 = ttft * longer, ttft95 * longer
         return Prediction(first, first95, first + writing * tpot, first95 + writing * tpot95, tpot95 * 1000)

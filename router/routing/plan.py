@@ -17,6 +17,11 @@ from router.settings.values import Sort, StreamMode
 
 T = TypeVar("T")
 
+_MIN_STREAM_TIMEOUT_S = 10.0
+_MIN_WHOLE_TIMEOUT_S = 30.0
+_WHOLE_TIMEOUT_P95S = 2.0
+_STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted p95 is a stall
+
 
 class Features(Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a request. Counts, never content.
@@ -98,8 +103,8 @@ class Prediction(Struct, frozen=True, gc=False):
 class Candidate(Struct, frozen=True, gc=False):
     """One upstream that may serve the request, and what it is expected to cost and take.
 
-    `timeout_s` bounds the wait for a whole answer, or for the first content of a stream. `route` is the public model
-    whose target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
+    `timeout_s` is what the configuration says of this target, see `Plan.timeout_s`. `route` is the public model whose
+    target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
     is set on one that is asked a second time because its first error said how (see `ProviderError`).
     """
@@ -108,8 +113,8 @@ class Candidate(Struct, frozen=True, gc=False):
     model: str
     info: ModelInfo
     route: str
-    timeout_s: float
     prediction: Prediction
+    timeout_s: float | None = None
     expected_cost_usd: Decimal | None = None
     weight: float = 1.0
     reason: str = ""
@@ -143,6 +148,28 @@ class Excluded(Struct, frozen=True, kw_only=True, gc=False):
         return f"{self.provider}/{self.model}"
 
 
+class Patience(Struct, frozen=True, gc=False):
+    """How long one attempt at a request may take, where its target has no timeout of its own.
+
+    A whole answer has `whole_s`, or less if it can be no longer than `max_tokens`. The first content of a stream has
+    `first_s` (None: not a stream), or less where it is predicted to come soon.
+    """
+
+    whole_s: float
+    first_s: float | None = None
+    max_tokens: int = 0
+
+    def timeout_s(self, prediction: Prediction) -> float:
+        if self.first_s is not None:
+            stalled_s = _STREAM_TIMEOUT_P95S * prediction.ttft_p95_ms / 1000
+            return min(self.first_s, max(_MIN_STREAM_TIMEOUT_S, stalled_s))
+        if not self.max_tokens:
+            return self.whole_s
+        # the longest answer it may be, with as much again to spare
+        longest_s = (prediction.ttft_p95_ms + self.max_tokens * prediction.tpot_p95_ms) / 1000
+        return min(self.whole_s, max(_MIN_WHOLE_TIMEOUT_S, _WHOLE_TIMEOUT_P95S * longest_s))
+
+
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt."""
 
@@ -152,8 +179,13 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     excluded: tuple[Excluded, ...] = ()
     reason: str = ""
     deadline_s: float
+    patience: Patience
     stream_mode: StreamMode = "live"
     warnings: tuple[str, ...] = ()
+
+    def timeout_s(self, candidate: Candidate) -> float:
+        """How long an attempt may wait: for a whole answer, or for the first content of a stream."""
+        return self.patience.timeout_s(candidate.prediction) if candidate.timeout_s is None else candidate.timeout_s
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ The same function serves the live path and the dry run. No clock, no I/O, no ran
 arguments, and choices among equals use `features.affinity`.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
@@ -18,15 +19,10 @@ from router.routing.filters import disallowed, limiting_field, nearest_feasible,
 from router.routing.health import Health
 from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
-from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction
+from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
 from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
 from router.settings.values import Settings, Sort
-
-_MIN_STREAM_TIMEOUT_S = 10.0
-_MIN_WHOLE_TIMEOUT_S = 30.0
-_WHOLE_TIMEOUT_P95S = 2.0
-_STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted p95 is a stall
 
 
 class NoCandidateError(RouterError):
@@ -138,6 +134,7 @@ class Planner:
             excluded=tuple(excluded),
             reason=_explain(groups, healthy[0], directives.sort),
             deadline_s=self._deadline_s(features, directives),
+            patience=self._patience(features),
             stream_mode=directives.stream_mode or routing.stream_mode,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
         )
@@ -154,17 +151,24 @@ class Planner:
 
         Where the configuration's order decides, those after the `missing` first good ones need not be looked at.
         """
-        lazy = missing is not None and (asked.directives.sort or group.sort) == "order"
+        directives = asked.directives
+        lazy = missing is not None and (directives.sort or group.sort) == "order"
+        choosy = bool(directives.only or directives.ignore)
+        longest = asked.features.prompt_tokens if asked.text_only else math.inf
         candidates: list[Candidate] = []
         for target in group.targets:
-            key = (target.provider, target.model)
-            if key in seen:
+            if target.key in seen:
                 continue
-            entry = self._consider(target, group, asked)
+            if choosy or not target.chats or longest > target.info.context_tokens:
+                refusal = _unable(target, group.space, asked.features) or disallowed(target, directives)
+                if refusal is not None:
+                    excluded.append(refusal)
+                    continue
+            entry = self._weigh(target, group.route, asked)
             if isinstance(entry, Excluded):
                 excluded.append(entry)
                 continue
-            seen.add(key)
+            seen.add(target.key)
             candidates.append(entry)
             if lazy and missing is not None and not entry.last_resort:
                 missing -= 1
@@ -172,80 +176,65 @@ class Planner:
                     break
         return candidates
 
-    def _consider(self, target: Target, group: Group, asked: _Asked) -> Candidate | Excluded:
-        features, directives, now = asked.features, asked.directives, asked.now
-        provider, info = target.provider, target.info
-        refusal = target.refusals.get(features.kind)
-        if refusal is not None:
-            return refusal
-        reason = ""
-        if not (asked.text_only and info.kind == "chat" and features.prompt_tokens <= info.context_tokens):
-            unfit = find_unfit(info, features, group.space)
-            if unfit is not None:
-                return Excluded(provider=provider, model=target.model, reason=unfit.reason, param=unfit.param)
-        if directives.only or directives.ignore:
-            reason = disallowed(provider, target.model, directives)
-            if reason:
-                return Excluded(provider=provider, model=target.model, reason=reason)
+    def _weigh(self, target: Target, route: str, asked: _Asked) -> Candidate | Excluded:
+        """What an able target would cost and take, and whether limits or its health keep it out."""
+        features, now = asked.features, asked.now
+        provider, model, info = target.provider, target.model, target.info
         tokens = asked.output_tokens
         if tokens > info.max_output_tokens:
             tokens = info.max_output_tokens
-        state = self._health.target(provider, target.model, info)
+        state = self._health.target(provider, model, info)
         prediction = state.latency.predict(features, tokens, asked.prompt_factor, now)
-        expected = cost.expected_cost(info, features, tokens, asked.day)
-        if asked.limited:
-            reason = over_limit(expected, prediction, features, directives)
+        expected = cost.expected_cost(info.price_on(asked.day), features, tokens)
+        reason = over_limit(expected, prediction, features, asked.directives) if asked.limited else ""
         blocked_s, why = self._health.block(state, provider, now)
         if not reason and why == "rate limited":
             reason = f"rate limited for {blocked_s:.1f} s"
         if reason:
             return Excluded(
                 provider=provider,
-                model=target.model,
+                model=model,
                 reason=reason,
                 blocked_s=blocked_s if reason.startswith("rate limited") else 0.0,
                 expected_cost_usd=expected,
                 prediction=prediction,
             )
-        if state.tripped:
-            why = why or f"circuit breaker {state.breaker(now).replace('_', '-')}"
+        if not blocked_s and not state.tripped:
+            return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight)
         return Candidate(
             provider,
-            target.model,
+            model,
             info,
-            group.route,
-            self._timeout_s(target, features, prediction),
+            route,
             prediction,
-            expected_cost_usd=expected,
-            weight=target.weight,
-            reason=why,
-            last_resort=blocked_s > 0 or (state.tripped and not state.may_pass(now)),
+            target.timeout_s,
+            expected,
+            target.weight,
+            reason=why or f"circuit breaker {state.breaker(now).replace('_', '-')}",
+            last_resort=blocked_s > 0 or not state.may_pass(now),
             blocked=blocked_s > 0,
         )
 
-    def _timeout_s(self, target: Target, features: Features, prediction: Prediction) -> float:
-        """How long one attempt may wait: for a stream's first content, or for a whole answer."""
-        if target.timeout_s is not None:
-            return target.timeout_s
+    def _patience(self, features: Features) -> Patience:
         routing = self._routing
         if features.kind == "image":
-            return routing.image_deadline_s
-        if features.stream:
-            stalled_s = _STREAM_TIMEOUT_P95S * prediction.ttft_p95_ms / 1000
-            return min(routing.ttft_timeout_s, max(_MIN_STREAM_TIMEOUT_S, stalled_s))
-        most_s = routing.deadline_s
-        if features.max_tokens:  # the longest answer it may be, with as much again to spare
-            longest_s = (prediction.ttft_p95_ms + features.max_tokens * prediction.tpot_p95_ms) / 1000
-            timeout_s = _WHOLE_TIMEOUT_P95S * longest_s
-            if timeout_s < _MIN_WHOLE_TIMEOUT_S:
-                timeout_s = _MIN_WHOLE_TIMEOUT_S
-            if timeout_s < most_s:
-                return timeout_s
-        return most_s
+            return Patience(routing.image_deadline_s)
+        return Patience(routing.deadline_s, routing.ttft_timeout_s if features.stream else None, features.max_tokens)
 
     def _deadline_s(self, features: Features, directives: Directives) -> float:
         longest = self._routing.image_deadline_s if features.kind == "image" else self._routing.deadline_s
         return min(longest, directives.deadline_ms / 1000) if directives.deadline_ms else longest
+
+
+def _unable(target: Target, space: str, features: Features) -> Excluded | None:
+    """Why a target can never serve such a request, if it cannot."""
+    refusal = target.refusals.get(features.kind)
+    if refusal is not None:
+        return refusal
+    unfit = find_unfit(target.info, features, space)
+    if unfit is None:
+        return None
+    return Excluded(provider=target.provider, model=target.model, reason=unfit.reason, param=unfit.param)
 
 
 def _refusal(features: Features, directives: Directives, excluded: list[Excluded]) -> RouterError:

@@ -20,12 +20,15 @@ _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name t
 class Target(Struct, frozen=True, kw_only=True, gc=False):
     """An upstream model with all that does not change between requests.
 
-    `refusals` says why its provider cannot serve a kind of request, for each that it cannot.
+    `refusals` says why its provider cannot serve a kind of request, for each that it cannot. `chats`: nothing but the
+    length of a prompt keeps it from answering text with text.
     """
 
     provider: str
     model: str
+    key: tuple[str, str]
     info: ModelInfo
+    chats: bool
     refusals: Mapping[Kind, Excluded]
     weight: float
     timeout_s: float | None
@@ -162,10 +165,13 @@ class Resolver:
                 reason = f"{provider.type} providers serve no {kind}"
             if reason:
                 refusals[kind] = Excluded(provider=target.provider, model=target.model, reason=reason)
+        info = lookup(self._settings.catalogue, target.provider, target.model)
         return Target(
             provider=target.provider,
             model=target.model,
-            info=lookup(self._settings.catalogue, target.provider, target.model),
+            key=(target.provider, target.model),
+            info=info,
+            chats=info.kind == "chat" and "chat" not in refusals,
             refusals=refusals,
             weight=target.weight,
             timeout_s=target.timeout_s,

@@ -513,19 +513,31 @@ def test_planning_changes_nothing() -> None:
 # --- how long one attempt may take
 
 
+def patience(found: Desk, **asked: object) -> float:
+    """How long the first candidate may take."""
+    plan = found.plan(Features(model="chat", **asked))  # type: ignore[arg-type]
+    return plan.timeout_s(plan.candidates[0])
+
+
 def test_a_streams_first_token_has_less_time_than_a_whole_answer() -> None:
     found = desk("a/cheap")
-    assert found.plan(Features(model="chat", stream=True)).candidates[0].timeout_s == 10.0
-    assert found.plan(Features(model="chat")).candidates[0].timeout_s == RoutingSettings().deadline_s
-    own = desk(target("a/cheap", timeout_s=3.0))
-    assert own.plan(Features(model="chat", stream=True)).candidates[0].timeout_s == 3.0
+    assert patience(found, stream=True) == 10.0
+    assert patience(found) == RoutingSettings().deadline_s
+    assert patience(desk(target("a/cheap", timeout_s=3.0)), stream=True) == 3.0
 
 
 def test_a_slow_starter_gets_more_time_but_not_without_end() -> None:
     slow = desk("a/slow", catalogue={"slow": info("slow", ttft_ms=4000.0)})
     slowest = desk("a/slow", catalogue={"slow": info("slow", ttft_ms=90_000.0)})
-    assert 10.0 < slow.plan(Features(model="chat", stream=True)).candidates[0].timeout_s < 60.0
-    assert slowest.plan(Features(model="chat", stream=True)).candidates[0].timeout_s == 60.0
+    assert 10.0 < patience(slow, stream=True) < 60.0
+    assert patience(slowest, stream=True) == 60.0
+
+
+def test_an_answer_that_must_be_short_gets_less_time() -> None:
+    found = desk("a/slow", catalogue={"slow": info("slow", tpot_ms=100.0)})
+    assert patience(found, max_tokens=10) == 30.0
+    assert 30.0 < patience(found, max_tokens=200) < RoutingSettings().deadline_s
+    assert patience(found, max_tokens=100_000) == RoutingSettings().deadline_s
 
 
 def test_a_plan_shows_what_it_predicted_for_those_it_left_out() -> None:
