@@ -20,6 +20,8 @@ from providers.errors import (
 )
 from providers.timer import Limit
 
+_JSON = {"content-type": "application/json"}
+
 ErrorFrom = Callable[[int, Mapping[str, str], bytes], ProviderError]
 
 _MAX_BODY_BYTES = 128 * 1024 * 1024
@@ -56,7 +58,6 @@ class Upstream:
         self.base_url = base_url.rstrip("/")
         # identity: a compressed body could grow without bound, and decompressing costs more than loopback saves.
         self._headers = {"accept-encoding": "identity", **headers}
-        self._json_headers = {**self._headers, "content-type": "application/json"}
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
         # counts from the end of the upload on, but arms a timer anew whenever bytes come: for large bodies only
         self._upload_timeout = aiohttp.ClientTimeout(
@@ -72,6 +73,7 @@ class Upstream:
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=30)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             skip_auto_headers=("User-Agent", "Accept"),
@@ -146,7 +148,8 @@ class Upstream:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError(f"the upstream client of {self.provider} is not open")
-        base = self._json_headers if isinstance(body, bytes) else self._headers
+        if isinstance(body, bytes):
+            headers = {**_JSON, **headers} if headers else _JSON
         large = len(body) > _WRITE_WHOLE_BYTES if isinstance(body, bytes) else body is not None
         try:
             with Limit(math.inf if large else self._idle_timeout_s):
@@ -154,7 +157,7 @@ class Upstream:
                     method,
                     _url(self.base_url, path),
                     data=io.BytesIO(body) if large and isinstance(body, bytes) else body,
-                    headers={**base, **headers} if headers else base,
+                    headers=headers,
                     timeout=self._upload_timeout if large else self._timeout,
                     allow_redirects=False,
                 )

@@ -23,7 +23,7 @@ from peers import peers
 from processes import HOST, OTHER_CORES, TARGET_CORE, environment, python
 from rich.console import Console
 from rich.table import Table
-from targets import CHUNKS, SCENARIOS, Scenario, Target, floor, mock, turnout
+from targets import CHUNKS, SCENARIOS, Scenario, Target, floor, mock, relay, turnout
 
 _WARM_UP_S = 0.5
 _PIPED_WIDTH = 150
@@ -71,6 +71,7 @@ def _measure(
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(mock(log))
         targets = [stack.enter_context(floor(upstream, log)), stack.enter_context(turnout(upstream, log))]
+        targets.append(relay(targets[0]))
         first = _ask(targets[1], scenarios[0])
         single["start to first answer, s"] = first - targets[1].process.started
         single["idle memory, MiB"] = targets[1].process.memory_mib()
@@ -87,7 +88,7 @@ def _measure(
                         try:
                             figures = load.run(target, scenario, args.seconds if number else _WARM_UP_S)
                         except RuntimeError as exc:
-                            if target in targets[:2]:
+                            if target in targets[:3]:
                                 raise
                             console.print(f"left out here: {exc}", markup=False)
                             continue

@@ -74,7 +74,7 @@ SCENARIOS = (
     Scenario("plain chat, Gemini", "gemini", _SHORT, budget=1.8),
     Scenario("plain chat, OpenAI", "openai", _SHORT, budget=1.8),
     Scenario("200 chunks, Gemini", "gemini", _SHORT, stream=True, budget=2.0),
-    Scenario("200 chunks, OpenAI", "openai", _SHORT, stream=True),
+    Scenario("200 chunks, OpenAI", "openai", _SHORT, stream=True, budget=2.0),
     Scenario("400 KB prompt, OpenAI", "openai", _LONG),
 )
 
@@ -93,8 +93,12 @@ def floor(upstream: str, log: IO[bytes]) -> Iterator[Target]:
     port = free_port()
     with Process(python("floor.py", HOST, port, upstream), TARGET_CORE, log) as process:
         process.wait_until_listening(port)
-        endpoints = {wire: Endpoint(f"/{wire}", "bench") for wire in ("gemini", "openai")}
-        yield Target("floor", process, port, endpoints)
+        yield Target("floor", process, port, {wire: Endpoint(f"/{wire}", "bench") for wire in ("gemini", "openai")})
+
+
+def relay(floor: Target) -> Target:
+    """The floor's process once more, where it passes bytes through unread."""
+    return Target("relay", floor.process, floor.port, {"openai": Endpoint("/relay", "bench")})
 
 
 @contextlib.contextmanager
