@@ -1,5 +1,9 @@
-"""The arguments of a call as the caller's schema has them: Google sends integers as floats and, in the old dialect,
-enums as strings."""
+"""The arguments of calls: of the history's as clients wrote them, and of new ones as the caller's schema has them.
+
+Google sends integers as floats and, in the old dialect, enums as strings.
+"""
+
+import orjson
 
 from providers.gemini.lenient import as_list, as_object
 from providers.gemini.schema import MAX_DEPTH, Cleaner
@@ -7,6 +11,17 @@ from providers.gemini.schema_subset import spelled
 from providers.types import JsonObject, JsonValue
 
 _MAX_STEPS = 50_000  # a schema may lead to itself in many ways, and arguments may be megabytes
+
+
+def written_arguments(text: str) -> JsonObject:
+    """The object a client wrote as text. One bad call in the history must not make the whole conversation unusable."""
+    if not text.strip():
+        return {}
+    try:
+        parsed = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {"_raw": text}
+    return parsed if isinstance(parsed, dict) else {"_raw": text}
 
 
 def coerced(args: JsonObject, schema: JsonObject) -> JsonObject:

@@ -59,7 +59,7 @@ def shown(name: str, models: Mapping[str, GeminiModel], key: str) -> Answer:
 
 
 def tokens_of(name: str, model: GeminiModel, key: str) -> int:
-    """How many tokens a cache holds. Raises RefusedError (403) for another key's, another model's and an unknown one."""
+    """How many tokens a cache holds. Raises RefusedError (403) for another key's, another model's or an unknown one."""
     tokens = _tokens(name, model, key)
     if tokens is None:
         raise not_held()

@@ -1,4 +1,4 @@
-"""Prompts that are kept upstream: the cache named by the client, sent, counted and priced; and one that is not there."""
+"""Prompts that are kept upstream: a cache that the client names, sent, counted, priced; and one that is not there."""
 
 import json
 from collections.abc import Callable
