@@ -77,7 +77,8 @@ class Planner:
         groups: list[Group] = []
         usable: list[Candidate] = []
         excluded: list[Excluded] = []
-        for group in self._resolver.groups(features, directives, warnings):
+        for found in self._resolver.groups(features, directives, warnings):
+            group = self._resolver.on(day, found, warnings)
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
             groups.append(group)
