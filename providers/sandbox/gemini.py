@@ -36,7 +36,8 @@ _VERBS = {
     "batchEmbedContents": "embed",
 }
 _QUERY = frozenset({b"alt", b"$alt", b"pageSize", b"pageToken", b""})
-_TIER = (b"x-gemini-service-tier", b"standard")
+_TIER = b"x-gemini-service-tier"
+_TIERS = frozenset({"standard", "flex", "priority"})
 
 Json = Mapping[str, Any]
 
@@ -89,7 +90,7 @@ def answer(incoming: Incoming, route: Route, config: SandboxConfig, fault: Fault
         return _streamed(told, fault, as_events=b"alt=sse" in incoming.query and not streamed_array)
     whole = spoiled([merged(told)], fault, told)[0]
     return Answer(
-        headers=(GEMINI_JSON, _TIER),
+        headers=(GEMINI_JSON, (_TIER, told.tier.encode())),
         body=orjson.dumps(whole),
         tokens=told.reply.tokens + told.reply.thought_tokens,
         wait_s=told.reply.wait_s,
@@ -128,7 +129,7 @@ def _streamed(told: Told, fault: Fault | None, *, as_events: bool) -> Answer:
         frames = [(b",\r\n" if number else b"[") + chunk for number, chunk in enumerate(chunks)] + [b"\n]\n"]
         kind = GEMINI_JSON[1]
     return Answer(
-        headers=((b"content-type", kind), _TIER),
+        headers=((b"content-type", kind), (_TIER, told.tier.encode())),
         frames=tuple(frames),
         tokens=told.reply.tokens + told.reply.thought_tokens,
         wait_s=told.reply.wait_s,
@@ -208,7 +209,15 @@ def _told(request: Json, model: GeminiModel, name: str, incoming: Incoming, seed
         include_thoughts=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
         candidates=config.get("candidateCount", 1),
         searched=any("googleSearch" in tool for tool in request.get("tools") or ()),
+        tier=_tier(request),
     )
+
+
+def _tier(request: Json) -> str:
+    tier = str(request.get("serviceTier") or "standard").lower()
+    if tier not in _TIERS:
+        raise refuse(f"Invalid value at 'service_tier' (type.googleapis.com/google.ai.ServiceTier), \"{tier}\"")
+    return tier
 
 
 def _picture(request: Json, model: GeminiModel, prompt: Prompt, fault: Fault | None) -> tuple[dict[str, Any], Reply]:

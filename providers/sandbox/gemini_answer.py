@@ -18,7 +18,7 @@ Chunk = dict[str, Any]
 
 class Told(Struct, frozen=True, kw_only=True):
     """Everything an answer is made of. `picture` is inlineData plus its `tokens`; counts are tokens by modality,
-    `cached` those of them that a named cache holds.
+    `cached` those of them that a named cache holds, `tier` is the service tier that serves.
     """
 
     model: GeminiModel
@@ -31,6 +31,7 @@ class Told(Struct, frozen=True, kw_only=True):
     include_thoughts: bool
     candidates: int
     searched: bool
+    tier: str = "standard"
 
 
 def merged(told: Told) -> Chunk:
@@ -124,7 +125,7 @@ def _usage(told: Told, tokens: int) -> Chunk:
         usage["toolUsePromptTokenCount"] = searched
     if thoughts:
         usage["thoughtsTokenCount"] = thoughts
-    usage["serviceTier"] = "standard"
+    usage["serviceTier"] = told.tier
     return usage
 
 

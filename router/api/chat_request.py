@@ -316,6 +316,7 @@ def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: 
         parallel_tools=fields.get("parallel_tool_calls") is True,
         json_schema=isinstance(response_format, dict) and response_format.get("type") == "json_schema",
         reasoning_effort=str(fields.get("reasoning_effort") or ""),
+        service_tier=tier if isinstance(tier := fields.get("service_tier"), str) else "",
         stream=request.stream,
         n=int(n) if isinstance(n := fields.get("n"), int) else 1,
         image_out="image" in wanted,

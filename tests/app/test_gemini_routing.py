@@ -172,6 +172,30 @@ def test_searches_are_part_of_the_cost(router: Turnout) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("asked", "served", "factor"), [("flex", "flex", 0.5), ("fast", "priority", 1.8)])
+def test_the_cost_is_that_of_the_tier_that_served(
+    router: Turnout, stream: bool, asked: str, served: str, factor: float
+) -> None:
+    def usage(**fields: Any) -> Any:
+        options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        answer = ask(router, chat("say: yes", "gemini-3.8-flash", **options, **fields))
+        return json.loads(events(answer.text)[-2]) if stream else answer.json()
+
+    usual, other = usage(), usage(service_tier=asked)
+    assert (usual["service_tier"], other["service_tier"]) == ("default", served)
+    assert usual["usage"]["total_tokens"] == other["usage"]["total_tokens"]
+    assert other["usage"]["cost"] == pytest.approx(usual["usage"]["cost"] * factor)
+
+
+def test_a_limit_on_cost_knows_the_tier(router: Turnout) -> None:
+    body = chat("say: yes", "gemini-3.8-flash")
+    limit = router.http.post("/v1/route", json=body).json()["candidates"][0]["expected_cost_usd"] * 1.2
+    limited = body | {"router": {"max_cost_usd": limit}}
+    assert ask(router, limited).status_code == 200
+    assert ask(router, limited | {"service_tier": "priority"}).json()["error"]["code"] == "no_candidate"
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_the_service_tier_is_named_in_plain_answers_and_in_every_chunk(router: Turnout, stream: bool) -> None:
     answer = ask(router, chat("say: yes", "gemini-3.8-flash", stream=stream, service_tier="auto"))
     found = [json.loads(item) for item in events(answer.text)[:-1]] if stream else [answer.json()]

@@ -233,3 +233,13 @@ def test_more_tokens_never_cost_less(prompt: int, completion: int, more_in: int,
     assert less is not None
     assert more is not None
     assert less <= more
+
+
+@pytest.mark.parametrize(("tier", "factor"), [("", "1"), ("default", "1"), ("flex", "0.5"), ("priority", "1.8")])
+def test_a_tier_multiplies_the_price_of_tokens_and_not_of_searches(tier: str, factor: str) -> None:
+    row = price("1", "10", search_per_1k=Decimal(14))
+    info = ModelInfo(name="m", prices=(row,), tiers={"flex": Decimal("0.5"), "priority": Decimal("1.8")})
+    cost, source = actual_cost(info, usage(1000, 100, searches=1, tier=tier), DAY)
+    assert (cost, source) == ((2000 * Decimal(factor) + 14_000) / M, "catalogue")
+    expected = expected_cost(info, Features(prompt_tokens=1000, service_tier=tier), 100, DAY)
+    assert expected == 2000 * Decimal(factor) / M
