@@ -349,6 +349,13 @@ def test_v60_sources_are_placed_by_character() -> None:
     assert message_of(response)["extra_content"]["google"]["grounding_metadata"] == metadata
 
 
+def test_the_addresses_that_were_read_for_an_answer_come_with_it() -> None:
+    read = {"urlMetadata": [{"retrievedUrl": "https://x.test", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}]}
+    body = candidate([{"text": "x"}], urlContextMetadata=read)
+    assert message_of(answer(body))["extra_content"] == {"google": {"url_context_metadata": read}}
+    assert run(sse([body]))[-1].delta["extra_content"] == {"google": {"url_context_metadata": read}}
+
+
 def test_v61_log_probabilities() -> None:
     chosen = {"chosenCandidates": [{"token": "A", "logProbability": -0.1}, {"token": "B"}]}
     choice: Any = answer(candidate([{"text": "AB"}], logprobsResult=chosen)).choices[0]
