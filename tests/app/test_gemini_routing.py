@@ -37,6 +37,75 @@ class Clock:
         return self.now
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_v50_three_choices_are_three_requests_with_their_usage_together(
+    turnout: Callable[..., Turnout], stream: bool
+) -> None:
+    router = turnout(PAIR)
+    options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    one = ask(router, chat("say: yes", "sole")).json()["usage"]
+    answer = ask(router, chat("say: yes", "sole", n=3, **options))
+    sent = router.requests(operation="stream" if stream else "generate")[-3:]
+    assert len(sent) == 3
+    assert all("candidateCount" not in entry["body"].get("generationConfig", {}) for entry in sent)
+    if stream:
+        chunks = [json.loads(item) for item in events(answer.text)[:-1]]
+        texts: dict[int, str] = {}
+        for chunk in chunks:
+            for choice in chunk["choices"]:
+                index = choice["index"]
+                texts[index] = texts.get(index, "") + (choice["delta"].get("content") or "")
+        usage = chunks[-1]["usage"]
+    else:
+        body = answer.json()
+        texts, usage = {item["index"]: item["message"]["content"] for item in body["choices"]}, body["usage"]
+    assert texts == dict.fromkeys(range(3), "yes")
+    for count in ("prompt_tokens", "completion_tokens", "total_tokens", "cost"):
+        assert usage[count] == pytest.approx(3 * one[count]), count
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_v57_a_botched_call_is_asked_for_once_more_and_then_an_error(
+    turnout: Callable[..., Turnout], stream: bool
+) -> None:
+    router = turnout(PAIR)
+    body = chat("say: yes", "sole", stream=stream)
+    router.faults(FaultRule(fault="malformed-function-call", label="google", times=1))
+    answer = ask(router, body)
+    assert (answer.status_code, answer.headers["x-router-attempts"]) == (200, "2")
+    assert "yes" in answer.text
+    router.faults(FaultRule(fault="malformed-function-call", label="google"))
+    asked = len(router.requests())
+    failed = ask(router, body)
+    assert (failed.status_code, failed.json()["error"]["code"]) == (502, "upstream_bad_response")
+    assert len(router.requests()) == asked + 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_v71_a_refused_signature_is_replaced_once_and_the_second_refusal_is_told(
+    turnout: Callable[..., Turnout], stream: bool
+) -> None:
+    router = turnout(PAIR)
+    foreign = {"extra_content": {"google": {"thought_signature": "bm90IG91cnM="}}}
+    call = {"id": "call_a", "type": "function", "function": {"name": "f", "arguments": "{}"}, **foreign}
+    messages = [
+        {"role": "user", "content": "say: yes"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_a", "content": "5"},
+    ]
+    body = {"model": "sole", "messages": messages, "stream": stream}
+    answer = ask(router, body)
+    assert (answer.status_code, answer.headers["x-router-attempts"]) == (200, "2"), answer.text
+    first, second = (entry["body"]["contents"][1]["parts"] for entry in router.requests())
+    assert first[0]["thoughtSignature"] == "bm90IG91cnM="
+    assert second[0]["thoughtSignature"] == "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+    router.faults(FaultRule(fault="status-400", args={"message": "Corrupted thought signature."}))
+    asked = len(router.requests())
+    refused = ask(router, body)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
+    assert len(router.requests()) == asked + 2
+
+
 def test_v69_a_daily_quota_is_told_with_its_wait_and_not_tried_again(turnout: Callable[..., Turnout]) -> None:
     router = turnout(PAIR)
     router.faults(FaultRule(fault="429-per-day", label="google"))
