@@ -23,14 +23,15 @@ def target(root: JsonObject, pointer: str) -> JsonObject:
 
 
 def stays(root: JsonObject, pointer: str) -> bool:
-    """Whether what `pointer` names has a place in the cleaned schema: nothing on the way is merged or left out."""
+    """Whether what `pointer` names has a place in the cleaned schema: beside a reference nothing is left, and of the
+    keywords only some are."""
     if not pointer.startswith("#/"):
         return True  # the root, or an anchor
     found: JsonValue = root
     segments = iter(pointer[2:].split("/"))
     for keyword in segments:
         node = as_object(found)
-        if node.keys() & {"allOf", "$ref"} and keyword not in ("$defs", "definitions"):
+        if "$ref" in node and keyword not in ("$defs", "definitions"):
             return False
         found = node.get(keyword)
         if keyword in _TABLES or keyword in _LISTS:

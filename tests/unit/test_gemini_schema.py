@@ -146,6 +146,18 @@ def test_a_reference_to_a_place_that_goes_is_written_out_and_one_to_nowhere_take
     assert cleaned["properties"] == {"a": {"type": "integer"}, "b": {}, "c": {}}
 
 
+def test_a_reference_to_a_place_beside_another_reference_is_written_out() -> None:
+    schema: Any = {
+        "$defs": {"P": {"type": "string"}},
+        "properties": {
+            "a": {"$ref": "#/$defs/P", "properties": {"c": {"type": "integer"}}},
+            "b": {"$ref": "#/properties/a/properties/c"},
+        },
+    }
+    cleaned: Any = clean(schema, "x")
+    assert cleaned["properties"] == {"a": {"$ref": "#/$defs/P"}, "b": {"type": "integer"}}
+
+
 def test_limits_without_a_keyword_are_told() -> None:
     schema: Any = {"type": "object", "patternProperties": {"^x": {"type": "integer"}}, "not": {"required": ["y"]}}
     assert clean(schema, "x")["description"] == (
@@ -179,6 +191,10 @@ BUSY: dict[str, Any] = {
     "a ladder of oneOf": _ladder(60, "oneOf"),
     "itself by a place that goes": {"allOf": [{"properties": {"v": {"$ref": "#/allOf/0"}}}, {"type": "object"}]},
     "an index of many digits": {"allOf": [{"$ref": "#/anyOf/" + "9" * 5000}, {"type": "object"}], "anyOf": [{}]},
+    "a large part joined in many places": {
+        "$defs": {"D": {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(2_000)}}},
+        "properties": {f"q{n}": {"allOf": [{"$ref": "#/$defs/D"}, {"title": "q"}]} for n in range(2_000)},
+    },
     "many parts joined": {"allOf": [{"properties": {f"p{n}": {}}, "required": [f"p{n}"]} for n in range(9_000)]},
     "too many parts": {"allOf": [{} for _ in range(200_000)]},
 }
@@ -197,6 +213,17 @@ def test_no_schema_keeps_the_router_busy(schema: Any) -> None:
         except BadRequestError as refused:
             assert refused.param in ("x", "tools")  # noqa: PT017  whichever of them refuses
     assert time.process_time() - started < 1.5
+
+
+def test_what_a_chain_of_references_joins_is_found_however_often_it_is_named() -> None:
+    cleaned: Any = clean(BUSY["a chain of allOf"], "x")
+    assert cleaned["type"] == "string"
+
+
+def test_a_value_that_fits_nothing_does_not_use_up_the_patience_for_the_next() -> None:
+    schema = _ladder(60, "anyOf")
+    schema["properties"]["w"] = {"type": "integer"}
+    assert json.dumps(coerced({"v": "text", "w": 3.0}, schema)) == '{"v": "text", "w": 3}'
 
 
 def test_arguments_find_their_integer_through_any_number_of_unions() -> None:

@@ -350,6 +350,8 @@ def test_trap_37_several_candidates_are_several_choices() -> None:
     first, second = candidate({"text": "a"}), candidate({"text": "b"}, index=1)
     choices = answer({"candidates": [*first["candidates"], *second["candidates"]]}).choices
     assert [(choice["index"], choice["message"]["content"]) for choice in choices] == [(0, "a"), (1, "b")]  # type: ignore
+    bare = answer({"candidates": [*first["candidates"], *first["candidates"]]}).choices
+    assert [choice["index"] for choice in bare] == [0, 1], "without a number the place counts"
 
 
 def test_trap_38_what_should_be_there_may_be_null_or_absent() -> None:
