@@ -52,9 +52,6 @@ class Price(Struct, frozen=True, kw_only=True):
     source: str = ""
     as_of: date | None = None
 
-    def valid_on(self, day: date) -> bool:
-        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day < self.valid_to)
-
 
 class Thinking(Struct, frozen=True, kw_only=True):
     """How a model's reasoning is controlled: by a token budget, by a named level, or not at all."""
@@ -140,7 +137,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     def price_on(self, day: date) -> Price | None:
         """The price row valid on `day` (UTC); None when there is none, which means *unknown*."""
         for price in self.prices:
-            if price.valid_on(day):
+            since, until = price.valid_from, price.valid_to
+            if (since is None or since <= day) and (until is None or day < until):
                 return price
         return None
 

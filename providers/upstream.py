@@ -1,6 +1,7 @@
 """The only upstream HTTP code: send, stream, time out, and turn every client error into a ProviderError."""
 
 import io
+import math
 import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -17,6 +18,7 @@ from providers.errors import (
     UnavailableError,
     UpstreamTimeoutError,
 )
+from providers.timer import Limit
 
 ErrorFrom = Callable[[int, Mapping[str, str], bytes], ProviderError]
 
@@ -55,9 +57,12 @@ class Upstream:
         # identity: a compressed body could grow without bound, and decompressing costs more than loopback saves.
         self._headers = {"accept-encoding": "identity", **headers}
         self._json_headers = {**self._headers, "content-type": "application/json"}
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, connect=None, sock_connect=connect_timeout_s, sock_read=idle_timeout_s
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+        # counts from the end of the upload on, but arms a timer anew whenever bytes come: for large bodies only
+        self._upload_timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=connect_timeout_s, sock_read=idle_timeout_s
         )
+        self._idle_timeout_s = idle_timeout_s
         self._max_body_bytes = max_body_bytes
         self._session: aiohttp.ClientSession | None = None
 
@@ -69,7 +74,6 @@ class Upstream:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            timeout=self._timeout,
             skip_auto_headers=("User-Agent", "Accept"),
         )
 
@@ -106,7 +110,7 @@ class Upstream:
         response = await self._send("POST", path, body, headers)
         if response.status >= 300:
             raise await self._error(response, error_from)
-        return ByteStream(response, self.provider, self._max_body_bytes)
+        return ByteStream(response, self.provider, self._max_body_bytes, self._idle_timeout_s)
 
     async def _whole(
         self,
@@ -120,7 +124,7 @@ class Upstream:
         if response.status >= 300:
             raise await self._error(response, error_from)
         try:
-            content = await _read_capped(response, self._max_body_bytes)
+            content = await _read_capped(response, self._max_body_bytes, self._idle_timeout_s)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             response.close()
             raise _transport_error(exc, self.provider) from exc
@@ -143,20 +147,23 @@ class Upstream:
         if self._session is None:
             raise RuntimeError(f"the upstream client of {self.provider} is not open")
         base = self._json_headers if isinstance(body, bytes) else self._headers
+        large = len(body) > _WRITE_WHOLE_BYTES if isinstance(body, bytes) else body is not None
         try:
-            return await self._session.request(
-                method,
-                _url(self.base_url, path),
-                data=io.BytesIO(body) if isinstance(body, bytes) and len(body) > _WRITE_WHOLE_BYTES else body,
-                headers={**base, **headers} if headers else base,
-                allow_redirects=False,
-            )
+            with Limit(math.inf if large else self._idle_timeout_s):
+                return await self._session.request(
+                    method,
+                    _url(self.base_url, path),
+                    data=io.BytesIO(body) if large and isinstance(body, bytes) else body,
+                    headers={**base, **headers} if headers else base,
+                    timeout=self._upload_timeout if large else self._timeout,
+                    allow_redirects=False,
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _transport_error(exc, self.provider) from exc
 
     async def _error(self, response: aiohttp.ClientResponse, error_from: ErrorFrom) -> ProviderError:
         try:
-            body = await _read_capped(response, _MAX_ERROR_BYTES)
+            body = await _read_capped(response, _MAX_ERROR_BYTES, self._idle_timeout_s)
         except (aiohttp.ClientError, TimeoutError, OSError, ProviderError):
             body = b""  # the status alone decides
         finally:
@@ -179,11 +186,12 @@ class ByteStream:
     An object with state, not a generator: one that is dropped half-way leaves no generator for the loop to finalise.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, provider: str, max_bytes: int) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, provider: str, max_bytes: int, idle_timeout_s: float) -> None:
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._provider = provider
         self._left = max_bytes
+        self._idle_timeout_s = idle_timeout_s
 
     def __aiter__(self) -> "ByteStream":
         return self
@@ -197,7 +205,7 @@ class ByteStream:
     async def read(self) -> bytes:
         """The next slice; b"" at the end. Raises StreamInterruptedError when it breaks off, stalls or is too long."""
         try:
-            data = await self._response.content.readany()
+            data = await _read(self._response.content, self._idle_timeout_s)
         except TimeoutError as exc:
             raise self._interrupted("the upstream stopped sending", "stream_stall") from exc
         except (aiohttp.ClientError, OSError) as exc:
@@ -229,11 +237,20 @@ def _url(base_url: str, path: str) -> URL:
     return URL(path if path.startswith(("http://", "https://")) else base_url + path, encoded=True)
 
 
-async def _read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _read(content: aiohttp.StreamReader, idle_s: float) -> bytes:
+    """What has come; b"" at the end. Raises TimeoutError when nothing comes for `idle_s`."""
+    data = content.read_nowait()
+    if data or content.is_eof():
+        return data
+    with Limit(idle_s):
+        return await content.readany()
+
+
+async def _read_capped(response: aiohttp.ClientResponse, limit: int, idle_s: float) -> bytes:
     content = response.content
     parts: list[bytes] = []
     size = 0
-    while data := await content.readany():
+    while data := await _read(content, idle_s):
         size += len(data)
         if size > limit:
             raise BadResponseError("the upstream's answer exceeds the byte limit", outcome="too_large")

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from providers.catalogue import Kind
 from providers.errors import ProviderError
@@ -83,44 +83,43 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.server.docs else None,
-        lifespan=_lifespan(connected, fetcher),
+        lifespan=_lifespan(connected, fetcher, gateway),
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False},  # it would look for its configuration on every request
     )
     app.state.gateway = gateway
     hot = _add_routes(app, gateway, store, fetcher if fetch.enabled else None)
     _add_error_handlers(app)
-    app.edge = _edge(hot, settings)
+    app.edge = _edge(app.framework, hot, settings)
     return app
 
 
 class Application(FastAPI):
-    """FastAPI with `edge` around everything: what is answered there does not pay for the framework's layers."""
+    """FastAPI behind `edge`: what is answered there does not pay for the framework's layers."""
 
-    edge: Callable[[ASGIApp], ASGIApp]
+    edge: ASGIApp
 
-    def build_middleware_stack(self) -> ASGIApp:
-        return self.edge(super().build_middleware_stack())
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.edge(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
 
 
-def _edge(hot: Mapping[str, ASGIApp], settings: Settings) -> Callable[[ASGIApp], ASGIApp]:
+def _edge(framework: ASGIApp, hot: Mapping[str, ASGIApp], settings: Settings) -> ASGIApp:
     """What stands around the framework: the guard, and CORS where origins are configured."""
     server = settings.server
-
-    def around(app: ASGIApp) -> ASGIApp:
-        guarded = Guard(app, hot=hot, hosts=server.trusted_hosts)
-        if not server.cors_origins:
-            return guarded
-        return CORSMiddleware(
-            guarded,
-            allow_origins=server.cors_origins,
-            allow_methods=["GET", "POST", "OPTIONS", "DELETE"],
-            allow_headers=["*"],  # reflects what the preflight asks for: SDKs add headers with every release
-            expose_headers=_EXPOSED,
-            max_age=600,
-        )
-
-    return around
+    guarded = Guard(framework, hot=hot, hosts=server.trusted_hosts)
+    if not server.cors_origins:
+        return guarded
+    return CORSMiddleware(
+        guarded,
+        allow_origins=server.cors_origins,
+        allow_methods=["GET", "POST", "OPTIONS", "DELETE"],
+        allow_headers=["*"],  # reflects what the preflight asks for: SDKs add headers with every release
+        expose_headers=_EXPOSED,
+        max_age=600,
+    )
 
 
 def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
@@ -145,10 +144,13 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
     ]
 
 
-def _lifespan(connected: Connected, fetcher: Fetcher) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    connected: Connected, fetcher: Fetcher, gateway: Gateway
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.callback(gateway.books.enter)
             for upstream in connected.upstreams:
                 await upstream.open()
                 stack.push_async_callback(upstream.aclose)

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.server import SandboxServer
+from router.accounting.books import AccessLine
 from router.api.gateway import Gateway
 from router.app import create_app
 from router.errors import SettingsError
@@ -27,7 +28,6 @@ from router.settings import Settings, has_provider_key, load_settings, use_sandb
 log = logging.getLogger(__name__)
 
 _BACKLOG = 2048
-_GATHER_S = 0.05  # how long an access line may wait for others
 _CUT_GRACE_S = 5.0  # after the drain limit: time for the last error events to leave
 
 
@@ -64,31 +64,25 @@ def serve(
 class AccessLines:
     """Writes access lines in the shape of all other log lines, but not by `logging`: that costs more than routing does.
 
-    Under load lines are gathered for up to 50 ms and written at once; `flush` writes what is left. A stream that cannot
-    be written to any more loses lines, never answers.
+    A stream that cannot be written to any more loses lines, never answers.
     """
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._clock = clock
         self._second = 0
         self._stamp = ""
-        self._lines: list[str] = []
 
-    def write(self, line: str) -> None:
-        now = self._clock()
-        second = int(now)
+    def write(self, lines: Sequence[AccessLine]) -> None:
+        text = "".join(f"{self._stamped(ended)} INFO turnout.access: {words}\n" for ended, words in lines)
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
+
+    def _stamped(self, at: float) -> str:
+        second = int(at)
         if second != self._second:
             self._second, self._stamp = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        if not self._lines:
-            asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
-        self._lines.append(f"{self._stamp},{int((now - second) * 1000):03d} INFO turnout.access: {line}\n")
-
-    def flush(self) -> None:
-        lines, self._lines = self._lines, []
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.write("".join(lines))
-            self._stream.flush()
+        return f"{self._stamp},{int((at - second) * 1000):03d}"
 
 
 def _refusal(settings: Settings, sandbox: bool | None) -> str:
@@ -135,9 +129,7 @@ async def _run(settings: Settings, *, simulated: bool) -> int:
             settings = use_sandbox(settings, await upstreams.start())
             stack.push_async_callback(upstreams.aclose)
         app = create_app(settings)
-        access = AccessLines(sys.stderr)
-        app.state.gateway.write_access = access.write
-        stack.callback(access.flush)
+        app.state.gateway.books.write_access = AccessLines(sys.stderr).write
         server = DrainingServer(uvicorn_config(app, settings), app.state.gateway)
         _spare_the_collector()
         await server.serve([listener])

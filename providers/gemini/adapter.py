@@ -72,6 +72,7 @@ class GeminiProvider:
         self._terms = terms
         self._tokens = tokens
         self._signatures = signatures
+        self._known: dict[str, tuple[str, ModelInfo]] = {}
 
     async def load_media(self, request: ChatRequest) -> None:
         """Fetch what the messages name by URL, once for all attempts. Raises BadRequestError naming the part."""
@@ -165,11 +166,19 @@ class GeminiProvider:
         return inlined(request)
 
     def _model(self, model: str) -> tuple[str, ModelInfo]:
+        """The model's id in Google's URLs, and what it takes; remembered for those of the catalogue."""
+        found = self._known.get(model)
+        if found is not None:
+            return found
+        bare = model
         for prefix in _PREFIXES:
-            model = model.removeprefix(prefix)
-        if not _MODEL.fullmatch(model) or ".." in model:
+            bare = bare.removeprefix(prefix)
+        if not _MODEL.fullmatch(bare) or ".." in bare:
             raise BadRequestError("this is not the name of a model", param="model", code="invalid_value")
-        return model, lookup(self._models, self.name, model)
+        info = lookup(self._models, self.name, bare)
+        if info.known:
+            self._known[model] = (bare, info)
+        return bare, info
 
     def _recall(self, request: ChatRequest, info: ModelInfo) -> Recall:
         origin = self._terms.origin(info.family, self.name)

@@ -6,12 +6,12 @@ Labels come from configuration only: a model that only a client's text named is 
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from providers.catalogue import Catalogue
-from router.accounting.distribution import Distribution
+from router.accounting.instruments import Distribution, Tally
 from router.accounting.record import RequestRecord
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate
@@ -30,22 +30,18 @@ class Metrics:
     def __init__(self, known: Collection[str], health: Health, catalogue: Catalogue) -> None:
         self.registry = CollectorRegistry()
         self._known = frozenset(known)
-        # The children of labels, which come from configuration, so that these stay small: looking one up is a lock,
-        # a tuple of texts and a dictionary.
         self._served: dict[tuple[str, str], _Served] = {}
-        self._finished: dict[tuple[str, int], Counter] = {}
-        self._attempted: dict[tuple[str, str, str], Counter] = {}
         registry = self.registry
-        self._requests = Counter(
+        self._requests = Tally(
             "router_requests",
             "Client requests by public model and final status.",
             ("model", "status"),
             registry=registry,
         )
-        self._attempts = Counter(
+        self._attempts = Tally(
             "router_attempts", "Upstream attempts by outcome.", ("provider", "model", "outcome"), registry=registry
         )
-        self._failovers = Counter(
+        self._failovers = Tally(
             "router_failovers", "Attempts given up in favour of the next.", ("reason",), registry=registry
         )
         self._overhead = Distribution(
@@ -55,23 +51,23 @@ class Metrics:
             bounds=_OVERHEAD,
             registry=registry,
         ).labels()
-        self._cost = Counter(
+        self._cost = Tally(
             "router_cost_usd",
             "Cost of answers by where the figure is from; unknown costs add 0 and are counted apart.",
             ("provider", "model", "source"),
             registry=registry,
         )
-        self._unpriced = Counter(
+        self._unpriced = Tally(
             "router_unpriced_answers", "Answers whose cost is unknown.", ("provider", "model"), registry=registry
         )
-        self._images = Counter("router_images", "Pictures delivered.", ("provider", "model"), registry=registry)
-        self._interrupted = Counter(
+        self._images = Tally("router_images", "Pictures delivered.", ("provider", "model"), registry=registry)
+        self._interrupted = Tally(
             "router_streams_interrupted",
             "Streams that broke off after their first content.",
             ("provider", "model"),
             registry=registry,
         )
-        self.hedges = Counter("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
+        self.hedges = Tally("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
         self.inflight = Gauge("router_inflight", "Client requests under way.", registry=registry)
         labels = ("gen_ai_provider_name", "gen_ai_request_model")
         self._tokens = Distribution(
@@ -107,10 +103,7 @@ class Metrics:
     def record(self, record: RequestRecord) -> None:
         """Count one closed record and each of its attempts, once."""
         model = record.model if record.model in self._known else _OTHER
-        finished = self._finished.get((model, record.status))
-        if finished is None:
-            finished = self._finished[model, record.status] = self._requests.labels(model, str(record.status))
-        finished.inc()
+        self._requests.labels(model, str(record.status)).inc()
         self._overhead.observe(record.overhead_s)
         attempts = record.attempts
         for position, attempt in enumerate(attempts):
@@ -125,13 +118,10 @@ class Metrics:
         served.observe(record)
 
     def _count_attempt(self, attempt: Attempt, *, last: bool) -> None:
-        key = (attempt.candidate.provider, self._label(attempt.candidate), attempt.outcome)
-        attempted = self._attempted.get(key)
-        if attempted is None:
-            attempted = self._attempted[key] = self._attempts.labels(*key)
-        attempted.inc()
+        outcome = attempt.outcome
+        self._attempts.labels(attempt.candidate.provider, self._label(attempt.candidate), outcome).inc()
         if not last:
-            self._failovers.labels(attempt.outcome).inc()
+            self._failovers.labels(outcome).inc()
 
     def _label(self, candidate: Candidate) -> str:
         return candidate.model if candidate.name in self._known else _OTHER
@@ -148,7 +138,6 @@ class _Served:
         self._duration = metrics._duration.labels(provider, model)
         self._first = metrics._first.labels(provider, model)
         self._rate = metrics._rate.labels(provider, model)
-        self._cost: dict[str, Counter] = {}
 
     def observe(self, record: RequestRecord) -> None:
         metrics = self._metrics
@@ -169,10 +158,7 @@ class _Served:
         if record.cost_usd is None:
             metrics._unpriced.labels(*self._labels).inc()
         else:
-            cost = self._cost.get(record.cost_source)
-            if cost is None:
-                cost = self._cost[record.cost_source] = metrics._cost.labels(*self._labels, record.cost_source)
-            cost.inc(float(record.cost_usd))
+            metrics._cost.labels(*self._labels, record.cost_source).inc(float(record.cost_usd))
 
 
 class _StateCollector(Collector):

@@ -1,82 +1,67 @@
 """One record per client request, closed exactly once, whatever its end."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
+
+from msgspec import Struct
 
 from providers.types import ImageSize, JsonObject, Usage
 from router.routing.cost import actual_cost
-from router.routing.plan import Attempt, Candidate, Features, Plan
+from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
 
+_EPOCH = date(1970, 1, 1)
 CLIENT_CLOSED = 499  # the client left; nginx's number, for logs and metrics only
 
 
-class RequestRecord:
-    """Collects what happens to one request; `close()` hands it to `closed` once, later calls are ignored.
+@lru_cache(maxsize=4)
+def _day(number: int) -> date:
+    return _EPOCH + timedelta(days=number)
 
-    Times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is the time that went into media
-    by URL before. `interrupted` is set when a stream broke off after its first content; such a request still has status
-    200 on the wire.
+
+def utc_day(seconds: float) -> date:
+    """The UTC day of a Unix time: prices go by it."""
+    return _day(int(seconds // 86400))
+
+
+class RequestRecord(Struct, eq=False):
+    """Collects what happens to one request; `close()` hands it to `on_close` once, later calls are ignored.
+
+    `created` is Unix time; other times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is
+    the time that went into media by URL before. `interrupted` is set when a stream broke off after its first content;
+    such a request still has status 200 on the wire. Once closed it keeps what it can show and not the plan:
+    thousands of those would push what the next request needs out of the processor's caches.
     """
 
-    __slots__ = (
-        "_closed",
-        "_on_close",
-        "attempts",
-        "cost_source",
-        "cost_usd",
-        "created",
-        "duration_s",
-        "error_code",
-        "features",
-        "fetch_s",
-        "first_content_s",
-        "id",
-        "images",
-        "interrupted",
-        "key_name",
-        "kind",
-        "model",
-        "overhead_s",
-        "path",
-        "plan",
-        "served_model",
-        "started",
-        "status",
-        "stream",
-        "usage",
-        "warnings",
-    )
-
-    def __init__(
-        self, request_id: str, kind: str, path: str, started: float, on_close: Callable[["RequestRecord"], None]
-    ) -> None:
-        self.id = request_id
-        self.kind = kind
-        self.path = path
-        self.started = started
-        self.created = datetime.now(UTC)
-        self.attempts: list[Attempt] = []
-        self.model = ""
-        self.key_name = ""
-        self.stream = False
-        self.features: Features | None = None
-        self.plan: Plan | None = None
-        self.served_model = ""
-        self.usage: Usage | None = None
-        self.images = 0
-        self.cost_usd: Decimal | None = None
-        self.cost_source = "unknown"
-        self.first_content_s: float | None = None
-        self.fetch_s = 0.0
-        self.overhead_s = 0.0
-        self.warnings: tuple[str, ...] = ()
-        self.interrupted = False
-        self.error_code: str | None = None
-        self.status = 0
-        self.duration_s = 0.0
-        self._on_close = on_close
-        self._closed = False
+    id: str
+    kind: str
+    path: str
+    created: float
+    started: float
+    on_close: Callable[["RequestRecord"], None]
+    attempts: list[Attempt] = []
+    model: str = ""
+    key_name: str = ""
+    stream: bool = False
+    features: Features | None = None
+    plan: Plan | None = None
+    served_model: str = ""
+    usage: Usage | None = None
+    images: int = 0
+    cost_usd: Decimal | None = None
+    cost_source: str = "unknown"
+    first_content_s: float | None = None
+    fetch_s: float = 0.0
+    overhead_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+    reason: str | None = None
+    excluded: tuple[Excluded, ...] = ()
+    interrupted: bool = False
+    error_code: str | None = None
+    status: int = 0
+    duration_s: float = 0.0
+    closed: bool = False
 
     @property
     def served_by(self) -> Candidate | None:
@@ -99,39 +84,49 @@ class RequestRecord:
         candidate = self.served_by
         if candidate is not None:
             self.cost_usd, self.cost_source = actual_cost(
-                candidate.info, usage, self.created.date(), images=images, size=size, quality=quality, reported=reported
+                candidate.info,
+                usage,
+                utc_day(self.created),
+                images=images,
+                size=size,
+                quality=quality,
+                reported=reported,
             )
 
     def measure_overhead(self, now: float) -> float:
         """Note the seconds so far that were not spent waiting for others; called when the answer starts."""
-        waited_s = self.fetch_s + sum(attempt.duration_s for attempt in self.attempts)
-        self.overhead_s = max(0.0, now - self.started - waited_s)
+        ours_s = now - self.started - self.fetch_s
+        for attempt in self.attempts:
+            ours_s -= attempt.duration_s
+        self.overhead_s = ours_s if ours_s > 0 else 0.0
         return self.overhead_s
 
     def close(self, status: int, now: float, error_code: str | None = None) -> None:
         """The request is over. Only the first call counts."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self.status = status
         self.error_code = error_code
         self.duration_s = now - self.started
-        self._on_close(self)
+        if self.plan is not None:
+            self.reason, self.excluded = self.plan.reason, self.plan.excluded
+        self.plan = self.features = None
+        self.on_close(self)
 
     def as_json(self) -> JsonObject:
-        """The decision and its attempts, as `GET /v1/requests/{id}` shows them. No prompt text anywhere."""
-        plan = self.plan
+        """The decision and its attempts once it is closed: `GET /v1/requests/{id}`. No prompt text anywhere."""
         return {
             "id": self.id,
             "object": "router.request",
-            "created": int(self.created.timestamp()),
+            "created": int(self.created),
             "kind": self.kind,
             "model": self.model,
             "stream": self.stream,
             "status": self.status,
             "error": self.error_code,
             "interrupted": self.interrupted,
-            "reason": plan.reason if plan else None,
+            "reason": self.reason,
             "served_by": self.served_by.name if self.served_by else None,
             "served_model": self.served_model or None,
             "duration_ms": round(self.duration_s * 1000, 3),
@@ -142,7 +137,7 @@ class RequestRecord:
             "images": self.images,
             "warnings": list(self.warnings),
             "attempts": [_attempt_json(attempt) for attempt in self.attempts],
-            "excluded": [{"target": entry.name, "reason": entry.reason} for entry in plan.excluded] if plan else [],
+            "excluded": [{"target": entry.name, "reason": entry.reason} for entry in self.excluded],
         }
 
 

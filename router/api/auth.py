@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
+from router.api.body import headers_of, repeats
 from router.errors import ForbiddenError, UnauthorizedError
 from router.settings.values import ClientKey
 
@@ -35,12 +36,12 @@ class Authenticator:
             if _is_local(scope):
                 return _ANYONE
             raise ForbiddenError("no client key is configured, so only callers on this machine are served")
-        found = [value for name, value in scope["headers"] if name == b"authorization"]
-        if not found:
+        given = headers_of(scope).get(b"authorization")
+        if given is None:
             raise MissingKeyError("You didn't provide an API key: send 'Authorization: Bearer <key>'.")
-        if len(found) > 1:
+        if repeats(scope, b"authorization"):
             raise UnauthorizedError("more than one Authorization header")
-        scheme, _, token = found[0].partition(b" ")
+        scheme, _, token = given.partition(b" ")
         if scheme.lower() != b"bearer" or not token or len(token) > _MAX_TOKEN_BYTES:
             raise UnauthorizedError("Incorrect API key provided.")
         key = self._keys.get(self._digest(token))

@@ -1,12 +1,14 @@
 """Reading a request body: limited before it is parsed, in size and in time."""
 
 import re
+from collections.abc import Mapping
 
 from starlette.types import Receive, Scope
 
+from providers.timer import Limit
 from router.errors import BodyTooLargeError, InvalidRequestError, RouterError, UnsupportedMediaTypeError
-from router.timer import Limit
 
+_HEADERS = "turnout.headers"  # in the scope, beside what ASGI puts there
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
@@ -22,13 +24,24 @@ class ClientGoneError(Exception):
     """The client left before it had sent its body: there is nobody to answer."""
 
 
+def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
+    """The first value of each header by its name in lower case. Made once for a request: it is asked for many times."""
+    found: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if found is None:
+        found = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    return found
+
+
+def repeats(scope: Scope, name: bytes) -> bool:
+    """Whether a header stands there more than once."""
+    headers = scope["headers"]
+    return len(headers_of(scope)) < len(headers) and sum(key == name for key, _ in headers) > 1
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """The first value of a header, or None. `name` in lower case."""
-    for key, value in scope["headers"]:
-        if key == name:
-            text: str = value.decode("latin-1")
-            return text
-    return None
+    value = headers_of(scope).get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float) -> bytes:
@@ -62,7 +75,10 @@ async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout
 
 def require_json(scope: Scope) -> None:
     """415 unless the body is declared as JSON: a browser can send anything else across origins without asking."""
-    declared = (header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    given = headers_of(scope).get(b"content-type", b"")
+    if given == b"application/json":
+        return
+    declared = given.decode("latin-1").partition(";")[0].strip().lower()
     if declared != "application/json" and not declared.endswith("+json"):
         raise UnsupportedMediaTypeError(
             f"send the body as JSON with the header 'Content-Type: application/json' (got '{declared[:64]}')"

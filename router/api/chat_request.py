@@ -9,6 +9,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 import orjson
@@ -30,7 +31,8 @@ _FILE_TOKENS = 2000
 _MESSAGE_TOKENS = 3
 _MAX_MESSAGES = 8192
 _MAX_FIELDS = 512
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_TALKERS = frozenset({"system", "developer", "user", "assistant"})
+_ROLES = _TALKERS | {"tool", "function"}
 _PART_TYPES = frozenset(
     {"text", "image_url", "input_audio", "file", "refusal", "input_text", "input_image", "video_url", "output_text"}
 )
@@ -49,7 +51,23 @@ _FORBIDDEN = frozenset(
     }
 )
 
+# The optional fields that routing looks at.
+_TELLING = frozenset(
+    {
+        "tools",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "service_tier",
+        "n",
+        "modalities",
+        "metadata",
+    }
+)
+_NO_MORE: Mapping[str, Any] = {}
+
 _NULL = Raw(b"null")
+_QUOTE, _BRACKET = ord('"'), ord("[")
 
 
 class ParsedChat(Struct, frozen=True):
@@ -62,16 +80,16 @@ class ParsedChat(Struct, frozen=True):
 
 class _Message(Struct):
     role: str
-    content: Raw = Raw(b"null")
-    tool_calls: Raw = Raw(b"null")
-    function_call: Raw = Raw(b"null")
+    content: Raw = _NULL
+    tool_calls: Raw = _NULL
+    function_call: Raw = _NULL
     tool_call_id: str | None = None
-    images: Raw = Raw(b"null")
-    refusal: Raw = Raw(b"null")
-    audio: Raw = Raw(b"null")
-    reasoning: Raw = Raw(b"null")
-    reasoning_content: Raw = Raw(b"null")
-    reasoning_details: Raw = Raw(b"null")
+    images: Raw = _NULL
+    refusal: Raw = _NULL
+    audio: Raw = _NULL
+    reasoning: Raw = _NULL
+    reasoning_content: Raw = _NULL
+    reasoning_details: Raw = _NULL
 
     def says_nothing(self) -> bool:
         """Whether there is neither content nor anything that may stand in its place."""
@@ -205,7 +223,15 @@ class _Shape:
             raise InvalidRequestError(f"more than {_MAX_MESSAGES} messages", param="messages")
         self.count = len(messages)
         for position, message in enumerate(messages):
-            self._read_message(message, f"messages[{position}]")
+            content = message.content
+            if (
+                memoryview(content)[0] == _QUOTE  # not all of it: a prompt may be megabytes
+                and message.role in _TALKERS
+                and message.tool_calls is _NULL
+            ):
+                self.text_bytes += len(content) - 2
+            else:
+                self._read_message(message, f"messages[{position}]")
 
     def _read_message(self, message: _Message, where: str) -> None:
         role = message.role
@@ -221,10 +247,10 @@ class _Shape:
                 param=f"{where}.tool_call_id",
             )
         content = message.content
-        first = bytes(memoryview(content)[:1])  # not all of it: a prompt may be megabytes
-        if first == b'"':
+        first = memoryview(content)[0]
+        if first == _QUOTE:
             self.text_bytes += len(content) - 2
-        elif first == b"[":
+        elif first == _BRACKET:
             self._read_parts(content, where)
         elif content != _NULL:
             raise InvalidRequestError(
@@ -287,20 +313,10 @@ def invalid_shape(exc: Exception, where: str) -> InvalidRequestError:
 
 def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: ClientKey) -> Features:
     fields = request.fields
-    tools = fields.get("tools")
-    tool_bytes = len(raw["tools"]) if "tools" in raw else 0
-    modalities = fields.get("modalities")
-    wanted = [str(item).lower() for item in modalities] if isinstance(modalities, list) else []
-    prompt_bytes = shape.text_bytes + tool_bytes
-    tokens = (
-        prompt_bytes / _BYTES_PER_TOKEN
-        + shape.count * _MESSAGE_TOKENS
-        + shape.images * _IMAGE_TOKENS
-        + shape.audio * _AUDIO_TOKENS
-        + shape.files * _FILE_TOKENS
-    )
-    metadata = fields.get("metadata")
-    response_format = fields.get("response_format")
+    prompt_bytes = shape.text_bytes + (len(raw["tools"]) if "tools" in raw else 0)
+    tokens = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS
+    if shape.images or shape.audio or shape.files:
+        tokens += shape.images * _IMAGE_TOKENS + shape.audio * _AUDIO_TOKENS + shape.files * _FILE_TOKENS
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens") or 0
     return Features(
         kind="chat",
@@ -312,21 +328,33 @@ def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: 
         images=shape.images,
         audio=shape.audio,
         files=shape.files,
-        tools=len(tools) if isinstance(tools, list) else 0,
-        parallel_tools=fields.get("parallel_tool_calls") is True,
-        json_schema=isinstance(response_format, dict) and response_format.get("type") == "json_schema",
-        reasoning_effort=str(fields.get("reasoning_effort") or ""),
-        service_tier=tier if isinstance(tier := fields.get("service_tier"), str) else "",
         stream=request.stream,
-        n=int(n) if isinstance(n := fields.get("n"), int) else 1,
-        image_out="image" in wanted,
-        audio_out="audio" in wanted,
         hour_utc=int(time.time()) // 3600 % 24,
         key_name=key.name,
         key_tags=key.tags,
-        metadata={k: v for k, v in metadata.items() if isinstance(v, str)} if isinstance(metadata, dict) else {},
         affinity=affinity(request.model, request.messages_json),
+        **(_NO_MORE if _TELLING.isdisjoint(fields) else _told(fields)),
     )
+
+
+def _told(fields: Mapping[str, JsonValue]) -> dict[str, Any]:
+    """The features that optional fields tell, those named in `_TELLING`."""
+    tools, n, tier = fields.get("tools"), fields.get("n"), fields.get("service_tier")
+    modalities = fields.get("modalities")
+    wanted = [str(item).lower() for item in modalities] if isinstance(modalities, list) else []
+    metadata = fields.get("metadata")
+    response_format = fields.get("response_format")
+    return {
+        "tools": len(tools) if isinstance(tools, list) else 0,
+        "parallel_tools": fields.get("parallel_tool_calls") is True,
+        "json_schema": isinstance(response_format, dict) and response_format.get("type") == "json_schema",
+        "reasoning_effort": str(fields.get("reasoning_effort") or ""),
+        "service_tier": tier if isinstance(tier, str) else "",
+        "n": int(n) if isinstance(n, int) else 1,
+        "image_out": "image" in wanted,
+        "audio_out": "audio" in wanted,
+        "metadata": {k: v for k, v in metadata.items() if isinstance(v, str)} if isinstance(metadata, dict) else {},
+    }
 
 
 def affinity(model: str, content: bytes) -> float:

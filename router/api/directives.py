@@ -7,11 +7,11 @@ from typing import get_args
 from starlette.types import Scope
 
 from providers.types import JsonValue
+from router.api.body import headers_of
 from router.errors import InvalidRequestError
 from router.routing.plan import Directives
 from router.settings.values import StreamMode
 
-_PREFIX = b"x-router-"
 _MAX_NAMES = 50
 _MAX_DIGITS = 40
 _MAX_NAME_LENGTH = 256
@@ -31,11 +31,11 @@ def take_directives(scope: Scope, fields: MutableMapping[str, JsonValue], model:
         if model.endswith(suffix):
             model, found["sort"] = model.removesuffix(suffix), sort
     _dialects(fields, found)
-    for name, value in scope["headers"]:
-        if name.startswith(_PREFIX):
-            key = name[len(_PREFIX) :].decode("latin-1").replace("-", "_")
-            if key in _READERS:
-                found[key] = _READERS[key](value.decode("latin-1").strip(), f"header x-router-{key.replace('_', '-')}")
+    headers = headers_of(scope)
+    if not _HEADERS.keys().isdisjoint(headers):
+        for name, key in _HEADERS.items():
+            if name in headers:
+                found[key] = _READERS[key](headers[name].decode("latin-1").strip(), f"header {name.decode()}")
     own = fields.pop("router", None)
     if own is not None:
         if not isinstance(own, dict):
@@ -146,3 +146,4 @@ _READERS: Mapping[str, Callable[[object, str], object]] = {
     "stream_mode": _stream_mode,
     "strict": _flag,
 }
+_HEADERS = {f"x-router-{key.replace('_', '-')}".encode(): key for key in _READERS}

@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
+import random
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.errors import ProviderError
+from providers.timer import lookout
+from router.accounting.books import Books
 from router.accounting.metrics import Metrics
-from router.accounting.record import CLIENT_CLOSED, RecentRecords, RequestRecord
+from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
 from router.api.auth import Authenticator
 from router.api.body import ClientGoneError, header, read_body
 from router.api.envelope import Headers, error_answer
@@ -25,7 +27,6 @@ from router.routing.planner import Planner
 from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
-access_log = logging.getLogger("turnout.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MAX_HEADER_VALUE = 1024
@@ -54,10 +55,7 @@ class Providers(Protocol):
 
 
 class Gateway:
-    """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop.
-
-    `write_access` takes each access line while the logger `turnout.access` is on for INFO.
-    """
+    """The application's objects, wired once by `create_app`. `draining` is set when the process is to stop."""
 
     def __init__(
         self,
@@ -74,7 +72,7 @@ class Gateway:
         self.chat_providers = providers.chat
         self.image_providers = providers.images
         self.embedding_providers = providers.embeddings
-        self.recent = RecentRecords()
+        self.books = Books(metrics)
         self.auth = Authenticator(settings.server.keys)
         self.started = int(time.time())
         self.in_flight = 0
@@ -82,30 +80,16 @@ class Gateway:
         self.draining = False
         self.cutting = False
         self.live: set[asyncio.Task[object]] = set()
-        self.write_access: Callable[[str], None] = access_log.info
 
     def plan(self, features: Features, directives: Directives, *, full: bool = False) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
-        return self.planner.plan(features, directives, self.health.now(), datetime.now(UTC).date(), full=full)
+        return self.planner.plan(features, directives, self.health.now(), utc_day(time.time()), full=full)
 
     def cut(self) -> None:
         """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""
         self.cutting = True
         for task in self.live:
             task.cancel()
-
-    def close_record(self, record: RequestRecord) -> None:
-        """Everything that happens once at the end of a request."""
-        self.metrics.record(record)
-        self.recent.add(record)
-        if access_log.isEnabledFor(logging.INFO):
-            served = record.served_by
-            cost = "-" if record.cost_usd is None else record.cost_usd
-            self.write_access(
-                f"{record.id} {record.path} {record.status} model={record.model[:64]!a} "
-                f"served={served.name if served else '-'} attempts={len(record.attempts)} "
-                f"ms={record.duration_s * 1000:.1f} cost={cost}"
-            )
 
 
 class Exchange:
@@ -134,7 +118,7 @@ class Exchange:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer in one go."""
-        headers.append((b"content-length", str(len(body)).encode()))
+        headers.append((b"content-length", b"%d" % len(body)))
         await self.start(status, headers)
         await self.send({"type": "http.response.body", "body": body})
 
@@ -157,7 +141,9 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway
         health = gateway.health
-        record = RequestRecord(request_id(scope), self._kind, scope["path"], health.now(), gateway.close_record)
+        record = RequestRecord(
+            request_id(scope), self._kind, scope["path"], time.time(), health.now(), gateway.books.close
+        )
         gateway.in_flight += 1
         exchange: Exchange | None = None
         status = CLIENT_CLOSED
@@ -219,21 +205,24 @@ async def watched(exchange: Exchange, work: Awaitable[int]) -> int:
 class _Watch:
     """Cancels `task` once its client has left; then `gone` is True. It starts a moment late, see `_WATCH_AFTER_S`."""
 
-    __slots__ = ("_receive", "_task", "_timer", "_watcher", "gone")
+    __slots__ = ("_lookout", "_receive", "_task", "_watcher", "due", "gone")
 
     def __init__(self, receive: Receive, task: asyncio.Task[object]) -> None:
         self.gone = False
         self._receive = receive
         self._task = task
         self._watcher: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._start)
+        loop = task.get_loop()
+        self.due = loop.time() + _WATCH_AFTER_S
+        self._lookout = lookout(loop)
+        self._lookout.add(self)
 
     def stop(self) -> None:
-        self._timer.cancel()
+        self._lookout.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
 
-    def _start(self) -> None:
+    def strike(self) -> None:
         self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
@@ -248,14 +237,14 @@ def request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    return "req_" + secrets.token_hex(16)
+    return f"req_{random.getrandbits(128):032x}"
 
 
 def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
     """What every answer says about how it came about. Call `record.measure_overhead` first."""
     headers: Headers = [
         (b"x-request-id", record.id.encode()),
-        (b"x-router-attempts", str(len(record.attempts)).encode()),
+        (b"x-router-attempts", b"%d" % len(record.attempts)),
         (b"x-router-overhead-ms", b"%.3f" % (record.overhead_s * 1000)),
     ]
     plan = record.plan
@@ -263,8 +252,7 @@ def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
         headers.append((b"x-router-reason", header_text(plan.reason)))
     candidate = record.served_by
     if candidate is not None:
-        headers.append((b"x-router-model", header_text(candidate.model)))
-        headers.append((b"x-router-provider", candidate.provider.encode()))
+        headers += _served_headers(candidate.provider, candidate.model)
     if record.cost_usd is not None:
         headers.append((b"x-router-cost-usd", f"{record.cost_usd:f}".encode()))
     if record.warnings:
@@ -272,6 +260,11 @@ def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
     if gateway.settings.sandbox:
         headers.append((b"x-router-sandbox", b"true"))
     return headers
+
+
+@lru_cache(maxsize=256)
+def _served_headers(provider: str, model: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"x-router-model", header_text(model)), (b"x-router-provider", provider.encode())
 
 
 def header_text(text: str) -> bytes:

@@ -1,9 +1,11 @@
 """The outermost layer: refuses what HTTP parsers let through, and puts the request id on every answer."""
 
 from collections.abc import Collection, Mapping
+from itertools import chain
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from router.api.body import headers_of, repeats
 from router.api.envelope import error_answer
 from router.api.gateway import request_id
 from router.errors import InvalidRequestError
@@ -55,16 +57,11 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> InvalidRequestError | None:
         headers = scope["headers"]
-        size, hosts = 0, []
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name == b"host":
-                hosts.append(value)
-        if len(headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
+        if len(headers) > _MAX_HEADERS or sum(map(len, chain.from_iterable(headers))) > _MAX_HEADER_BYTES:
             return HeadersTooLargeError("too many or too large request headers")
-        if len(hosts) > 1:
+        if repeats(scope, b"host"):
             return InvalidRequestError("more than one Host header", code="invalid_host")
-        if self._hosts and (not hosts or _host_name(hosts[0]) not in self._hosts):
+        if self._hosts and _host_name(headers_of(scope).get(b"host", b"")) not in self._hosts:
             return InvalidRequestError("this host is not served here", code="invalid_host")
         return (
             InvalidRequestError("the path is too long", code="invalid_url") if len(scope["path"]) > _MAX_PATH else None

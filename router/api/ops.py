@@ -30,5 +30,6 @@ class OpsHandler:
         return JSONResponse({"status": "ready"})
 
     async def metrics(self, request: Request) -> Response:
+        self._gateway.books.enter()
         registry = self._gateway.metrics.registry
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -55,7 +55,7 @@ class RouteHandler:
     async def request(self, request: Request) -> Response:
         """One closed request of this caller, by its `x-request-id`."""
         key = self._gateway.auth.identify(request.scope)
-        record = self._gateway.recent.get(request.path_params["id"], key.name)
+        record = self._gateway.books.recent(request.path_params["id"], key.name)
         if record is None:
             raise NotFoundError("no such request, or it is no longer remembered")
         return JSONResponse(record.as_json())

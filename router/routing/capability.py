@@ -13,6 +13,19 @@ class Unfit(Struct, frozen=True):
     param: str = ""
 
 
+def wants_text_only(features: Features) -> bool:
+    """Whether any chat model can serve this if it holds the prompt: most requests, and they need no further look."""
+    return features.kind == "chat" and not (
+        features.tools
+        or features.json_schema
+        or features.images
+        or features.audio
+        or features.files
+        or features.image_out
+        or features.audio_out
+    )
+
+
 def find_unfit(info: ModelInfo, features: Features, space: str = "") -> Unfit | None:
     """What makes `info` unable to serve, None when nothing does. `space` is the one vectors must lie in, if any."""
     if features.kind == "embedding" and (info.kind == "embedding" or not info.known):

@@ -9,6 +9,7 @@ from router.routing.plan import Features
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
+_MILLIONTH = Decimal("0.000001")
 _IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x output tokens per picture, by tier
 _DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size; of the tier 1K
 
@@ -21,10 +22,15 @@ def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day
     if features.kind == "image":
         return _pictures(price, features.n, features.size, features.quality, features.prompt_tokens)
     prompt_tokens, completion_tokens = features.prompt_tokens, round(output_tokens * features.n)
-    input_price, output_price, _ = _rates(price, prompt_tokens)
+    tier = price.long_context
+    row = price if tier is None or prompt_tokens <= tier.above_tokens else tier
+    input_price, output_price = row.input, row.output
     if input_price is None or (output_price is None and completion_tokens):
         return None
-    cost = (prompt_tokens * input_price + completion_tokens * (output_price or _ZERO)) / _MILLION
+    cost = prompt_tokens * input_price
+    if output_price is not None:
+        cost += completion_tokens * output_price
+    cost *= _MILLIONTH  # a product of decimals costs a sixth of a quotient
     if features.service_tier in info.tiers:
         cost *= info.tiers[features.service_tier]
     if features.image_out:

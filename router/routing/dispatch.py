@@ -9,10 +9,10 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from providers.errors import ProviderError, UnavailableError, UpstreamTimeoutError
+from providers.timer import Limit
 from router.errors import RouterError
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
-from router.timer import Limit
 
 T = TypeVar("T")
 

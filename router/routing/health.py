@@ -11,7 +11,7 @@ from typing import Literal
 
 from providers.catalogue import ModelInfo
 from providers.errors import AuthenticationError, ModelNotFoundError, ProviderError, RateLimitedError
-from router.routing.latency import LatencyModel
+from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.plan import Attempt, Candidate, Features, Prediction
 
 BreakerState = Literal["closed", "half_open", "open"]
@@ -86,16 +86,6 @@ class TargetState:
         return now - self.probe_started < _PROBE_TIMEOUT_S
 
 
-def capped(output_tokens: float, features: Features, info: ModelInfo) -> float:
-    """`output_tokens`, but no more than the caller asked for and the model can give; vectors have none."""
-    if features.kind == "embedding":
-        return 0.0
-    limit = info.max_output_tokens
-    if features.max_tokens and features.max_tokens < limit:
-        limit = features.max_tokens
-    return output_tokens if output_tokens < limit else float(limit)
-
-
 class Health:
     """Everything learned about targets. `make_plan` reads it; `dispatch` and accounting write it.
 
@@ -147,32 +137,32 @@ class Health:
 
     def predict(self, provider: str, model: str, info: ModelInfo, features: Features, now: float) -> Prediction:
         state = self.target(provider, model, info)
-        return state.latency.predict(features, self.expected_output(features, info, now), now)
+        tokens = min(self.expected_output(features, now), info.max_output_tokens)
+        return state.latency.predict(features, tokens, prompt_factor(features), now)
 
-    def expected_output(self, features: Features, info: ModelInfo, now: float) -> float:
-        """How many tokens one answer of this route is expected to have, never above what was asked for."""
-        return capped(self.usual_output(features.model, now), features, info)
-
-    def usual_output(self, route: str, now: float) -> float:
-        """How many tokens one answer of this route has, if nothing limits it."""
-        weight, mean, at = self._output.get(route, (0.0, 0.0, now))
+    def expected_output(self, features: Features, now: float) -> float:
+        """How many tokens one answer of this route has, but no more than were asked for; vectors have none."""
+        if features.kind == "embedding":
+            return 0.0
+        weight, mean, at = self._output.get(features.model, (0.0, 0.0, now))
         weight *= math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S)
-        return (weight * mean + _OUTPUT_PRIOR_WEIGHT * _OUTPUT_PRIOR_TOKENS) / (weight + _OUTPUT_PRIOR_WEIGHT)
+        usual = (weight * mean + _OUTPUT_PRIOR_WEIGHT * _OUTPUT_PRIOR_TOKENS) / (weight + _OUTPUT_PRIOR_WEIGHT)
+        return usual if not features.max_tokens else min(usual, features.max_tokens)
 
     # --- what the loop writes
 
     def admit(self, candidate: Candidate) -> bool:
         """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker."""
         now = self._clock()
-        blocked, reason = self.blocked_s(candidate.provider, candidate.model, candidate.info, now)
+        state = self.target(candidate.provider, candidate.model, candidate.info)
+        blocked, reason = self.block(state, candidate.provider, now)
         if blocked and (reason == "rate limited" or not candidate.last_resort):
             return False
-        state = self.target(candidate.provider, candidate.model, candidate.info)
-        position = state.breaker(now)
-        if position == "half_open" and not state.probing(now):
-            state.probe_started = now
-        elif position != "closed" and not candidate.last_resort and not candidate.retry:
-            return False
+        if state.tripped:
+            if state.may_pass(now):
+                state.probe_started = now
+            elif not candidate.last_resort and not candidate.retry:
+                return False
         state.in_flight += 1
         return True
 
@@ -181,7 +171,8 @@ class Health:
         now = self._clock()
         candidate, error = attempt.candidate, attempt.error
         state = self.target(candidate.provider, candidate.model, candidate.info)
-        state.in_flight = max(0, state.in_flight - 1)
+        if state.in_flight:
+            state.in_flight -= 1
         # sent before the breaker opened: its end says nothing about a probe
         late = state.tripped and now - attempt.duration_s < state.opened_at
         if not late:
@@ -280,7 +271,9 @@ class Health:
 
     @staticmethod
     def _decay(state: TargetState, now: float) -> None:
-        factor = math.exp(-max(0.0, now - state.rate_at) / _RATE_TAU_S)
-        state.successes *= factor
-        state.failures *= factor
-        state.rate_at = now
+        age = now - state.rate_at
+        if age > 0:
+            factor = math.exp(-age / _RATE_TAU_S)
+            state.successes *= factor
+            state.failures *= factor
+            state.rate_at = now

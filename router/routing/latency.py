@@ -13,14 +13,20 @@ _PRIOR_WEIGHT = 5.0  # the catalogue's figure counts as five samples
 _PRIOR_SIGMA = 0.5  # of ln(seconds): p95 is about 2.3 times the median
 _PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
 _Z95 = 1.645
+_MANY = 50.0  # samples, faded ones counted for what they still weigh
+_FRESH_S = 0.1
 _MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
 _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
 
 
 class DecayedLogNormal:
-    """Mean and variance of ln(x), where old samples fade; with no samples, the prior."""
+    """Mean and variance of ln(x), where old samples fade; with no samples, the prior.
 
-    __slots__ = ("_last", "_mean", "_p50", "_p95", "_prior", "_var", "_weight", "_worked_out")
+    What follows from them is worked out when it is asked for, at most ten times a second once there are many samples:
+    one more then moves it by less than the doubt about it.
+    """
+
+    __slots__ = ("_last", "_mean", "_prior", "_settled", "_shown", "_var", "_weight", "_worked_out")
 
     def __init__(self, prior_median: float) -> None:
         self._prior = math.log(max(prior_median, 1e-6))
@@ -28,45 +34,57 @@ class DecayedLogNormal:
         self._mean = self._prior
         self._var = 0.0
         self._last = 0.0
-        self._p50 = self._p95 = 0.0
+        self._settled = (self._prior, _PRIOR_SIGMA)
+        self._shown = (0.0, 0.0)
         self._worked_out = -math.inf
 
     def observe(self, value: float, now: float) -> None:
         """Take one positive sample. An extreme one is pulled in to six standard deviations."""
-        y = math.log(max(value, 1e-6))
+        y = math.log(value if value > 1e-6 else 1e-6)
         mean, sigma = self.moments(now)
-        y = min(max(y, mean - 6 * sigma), mean + 6 * sigma)
-        weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S) + 1.0
-        delta = y - self._mean
-        if self._weight == 0.0:
-            self._mean, self._var = y, 0.0
+        if y > mean + 6 * sigma:
+            y = mean + 6 * sigma
+        elif y < mean - 6 * sigma:
+            y = mean - 6 * sigma
+        weight = self._weight
+        if weight == 0.0:
+            self._mean, self._weight = y, 1.0
         else:
+            age = now - self._last
+            weight = weight * math.exp(-age / _TAU_S) + 1.0 if age > 0 else weight + 1.0
+            delta = y - self._mean
             self._mean += delta / weight
             self._var = (1 - 1 / weight) * (self._var + delta * delta / weight)
-        self._weight = weight
+            self._weight = weight
         self._last = now
-        self._worked_out = -math.inf
+        if weight < _MANY:
+            self._worked_out = -math.inf
 
     def quantiles(self, now: float) -> tuple[float, float]:
-        """Median and 95th percentile of x; up to a second old, in which the samples fade by a sixth of a percent."""
-        if now - self._worked_out > 1.0:
-            mean, sigma = self.moments(now)
-            self._p50, self._p95 = math.exp(mean), math.exp(mean + _Z95 * sigma)
-            self._worked_out = now
-        return self._p50, self._p95
+        """Median and 95th percentile of x."""
+        if now - self._worked_out > _FRESH_S:
+            self._work_out(now)
+        return self._shown
 
     def moments(self, now: float) -> tuple[float, float]:
         """Mean and standard deviation of ln(x), samples and prior together."""
-        if not self._weight:
-            return self._prior, _PRIOR_SIGMA
-        weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S)
-        total = weight + _PRIOR_WEIGHT
-        mean = (weight * self._mean + _PRIOR_WEIGHT * self._prior) / total
-        spread = weight * self._var + _PRIOR_WEIGHT * _PRIOR_SIGMA * _PRIOR_SIGMA
-        between = weight * _PRIOR_WEIGHT / total * max(0.0, self._mean - self._prior) ** 2
-        # the distance between prior and samples is doubt about the mean, not spread of the samples: it fades; and it
-        # counts for slower samples only, or a target quicker than expected would look worse than one that is not
-        return mean, math.sqrt((spread + between / (1 + weight)) / total)
+        if now - self._worked_out > _FRESH_S:
+            self._work_out(now)
+        return self._settled
+
+    def _work_out(self, now: float) -> None:
+        if self._weight:
+            weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S)
+            total = weight + _PRIOR_WEIGHT
+            mean = (weight * self._mean + _PRIOR_WEIGHT * self._prior) / total
+            spread = weight * self._var + _PRIOR_WEIGHT * _PRIOR_SIGMA * _PRIOR_SIGMA
+            between = weight * _PRIOR_WEIGHT / total * max(0.0, self._mean - self._prior) ** 2
+            # the distance between prior and samples is doubt about the mean, not spread of the samples: it fades; and
+            # it counts for slower samples only, or a target quicker than expected would look worse than one that is not
+            self._settled = (mean, math.sqrt((spread + between / (1 + weight)) / total))
+        mean, sigma = self._settled
+        self._shown = (math.exp(mean), math.exp(mean + _Z95 * sigma))
+        self._worked_out = now
 
 
 class LatencyModel:
@@ -80,26 +98,24 @@ class LatencyModel:
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[str, DecayedLogNormal] = {}
 
-    def predict(self, features: Features, output_tokens: float, now: float) -> Prediction:
-        """Expected milliseconds for this request, and the 95th percentile of each."""
+    def predict(self, features: Features, output_tokens: float, prompt_factor: float, now: float) -> Prediction:
+        """Expected milliseconds for this request, and the 95th percentile of each.
+
+        `prompt_factor` is that of the request, the same for every target (see `prompt_factor`).
+        """
         if features.kind == "image":
             p50, p95 = self._image_class(features).quantiles(now)
-            return Prediction(ttft_ms=p50 * 1000, ttft_p95_ms=p95 * 1000, total_ms=p50 * 1000, total_p95_ms=p95 * 1000)
-        ttft, ttft95 = self._ttft_class(features).quantiles(now)
+            return Prediction(p50 * 1000, p95 * 1000, p50 * 1000, p95 * 1000)
+        waiting = self._ttft.get(features.reasoning_effort) or self._ttft_class(features)
+        ttft, ttft95 = waiting.quantiles(now)
         tpot, tpot95 = self._tpot.quantiles(now)
-        longer = 1000 * _by_prompt(features)
+        longer, writing = 1000 * prompt_factor, 1000 * output_tokens
         first, first95 = ttft * longer, ttft95 * longer
-        return Prediction(
-            ttft_ms=first,
-            ttft_p95_ms=first95,
-            total_ms=first + output_tokens * tpot * 1000,
-            total_p95_ms=first95 + output_tokens * tpot95 * 1000,
-            tpot_p95_ms=tpot95 * 1000,
-        )
+        return Prediction(first, first95, first + writing * tpot, first95 + writing * tpot95, tpot95 * 1000)
 
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
-        self._ttft_class(features).observe(seconds / _by_prompt(features), now)
+        self._ttft_class(features).observe(seconds / prompt_factor(features), now)
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
@@ -111,9 +127,8 @@ class LatencyModel:
         if features.kind == "image":
             self._image_class(features).observe(seconds, now)
             return
-        rate, _ = self._tpot.moments(now)
-        waiting = max(seconds - output_tokens * math.exp(rate), seconds * 0.2)
-        self.observe_first_token(features, waiting, now)
+        rate, _ = self._tpot.quantiles(now)
+        self.observe_first_token(features, max(seconds - output_tokens * rate, seconds * 0.2), now)
 
     def _ttft_class(self, features: Features) -> DecayedLogNormal:
         key = features.reasoning_effort if features.reasoning_effort in _EFFORTS else ""
@@ -130,6 +145,6 @@ class LatencyModel:
         return found
 
 
-def _by_prompt(features: Features) -> float:
+def prompt_factor(features: Features) -> float:
     """How many times longer the first token takes than for an empty prompt."""
     return math.exp(_PROMPT_SLOPE * math.log1p(features.prompt_tokens / 1000))

@@ -1,13 +1,14 @@
 """Which of several usable candidates comes first. Equals keep the order of the configuration."""
 
-import math
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import takewhile
 
 from router.routing.plan import Candidate, Features, Prediction
 from router.settings.values import Slo, Sort
 
-_NEAR_BEST = 1.05  # costs within 5 % of the least count as equal: weights decide there
+_NEAR_BEST = Decimal("1.05")  # costs within 5 % of the least count as equal: weights decide there
+_UNKNOWN = Decimal("inf")
 
 
 def ordered(candidates: list[Candidate], sort: Sort, slo: Slo, features: Features) -> list[Candidate]:
@@ -42,27 +43,33 @@ def wait_ms(prediction: Prediction, features: Features) -> float:
 
 def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features) -> list[Candidate]:
     """Those predicted to keep the SLO by cost, then the others by latency; an unknown price comes last."""
-    keeping: list[Candidate] = []
-    missing: list[Candidate] = []
-    for candidate in candidates:
-        (keeping if _keeps(candidate.prediction, slo, features) else missing).append(candidate)
-    keeping.sort(key=_money)
-    missing.sort(key=lambda c: wait_ms(c.prediction, features))
-    if keeping and keeping[0].expected_cost_usd is not None:
+    first_ms = slo.ttft_p95_ms if features.stream else None
+    total_ms = slo.total_p95_ms
+    keeping, missing = candidates, list[Candidate]()
+    if first_ms is not None or total_ms is not None:
+        keeping = [c for c in candidates if _keeps(c.prediction, first_ms, total_ms)]
+        if len(keeping) < len(candidates):
+            missing = [c for c in candidates if not _keeps(c.prediction, first_ms, total_ms)]
+            missing.sort(key=lambda c: wait_ms(c.prediction, features))
+    if len(keeping) > 1:
+        keeping = sorted(keeping, key=_money)
         most = _money(keeping[0]) * _NEAR_BEST
-        near = list(takewhile(lambda c: _money(c) <= most, keeping))
-        if any(c.weight != 1.0 for c in near):
-            keeping = [*_weighted(near, [c.weight for c in near], features.affinity), *keeping[len(near) :]]
+        if _money(keeping[1]) <= most < _UNKNOWN:
+            near = list(takewhile(lambda c: _money(c) <= most, keeping))
+            if any(c.weight != 1.0 for c in near):
+                keeping = [*_weighted(near, [c.weight for c in near], features.affinity), *keeping[len(near) :]]
     return keeping + missing
 
 
-def _keeps(prediction: Prediction, slo: Slo, features: Features) -> bool:
-    first_ok = slo.ttft_p95_ms is None or not features.stream or prediction.ttft_p95_ms <= slo.ttft_p95_ms
-    return first_ok and (slo.total_p95_ms is None or prediction.total_p95_ms <= slo.total_p95_ms)
+def _keeps(prediction: Prediction, first_ms: float | None, total_ms: float | None) -> bool:
+    return (first_ms is None or prediction.ttft_p95_ms <= first_ms) and (
+        total_ms is None or prediction.total_p95_ms <= total_ms
+    )
 
 
-def _money(candidate: Candidate) -> float:
-    return math.inf if candidate.expected_cost_usd is None else float(candidate.expected_cost_usd)
+def _money(candidate: Candidate) -> Decimal:
+    cost = candidate.expected_cost_usd
+    return _UNKNOWN if cost is None else cost
 
 
 def _weighted(candidates: Sequence[Candidate], weights: Sequence[float], u: float) -> Iterator[Candidate]:

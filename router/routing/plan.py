@@ -60,17 +60,14 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     hour_utc: int = 0
     affinity: float = 0.0
 
-    def variable(self, name: str) -> object:
-        """The value of a rule's variable, by its documented name."""
-        match name:
-            case "width":
-                return self.size.width if self.size else 0
-            case "height":
-                return self.size.height if self.size else 0
-            case "key_tags":
-                return list(self.key_tags)  # rules know lists only
-            case _:
-                return getattr(self, name)
+    @property
+    def width(self) -> int:
+        """Pixels of the picture asked for, 0 when the size was left open."""
+        return self.size.width if self.size else 0
+
+    @property
+    def height(self) -> int:
+        return self.size.height if self.size else 0
 
 
 class Directives(Struct, frozen=True, kw_only=True, gc=False):
@@ -89,7 +86,7 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
     strict: bool = False
 
 
-class Prediction(Struct, frozen=True, kw_only=True, gc=False):
+class Prediction(Struct, frozen=True, gc=False):
     """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token."""
 
     ttft_ms: float
@@ -99,7 +96,7 @@ class Prediction(Struct, frozen=True, kw_only=True, gc=False):
     tpot_p95_ms: float = 0.0
 
 
-class Candidate(Struct, frozen=True, kw_only=True, gc=False):
+class Candidate(Struct, frozen=True, gc=False):
     """One upstream that may serve the request, and what it is expected to cost and take.
 
     `timeout_s` bounds the wait for a whole answer, or for the first content of a stream. `route` is the public model

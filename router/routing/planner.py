@@ -7,14 +7,16 @@ arguments, and choices among equals use `features.affinity`.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
 from router.routing import cost
-from router.routing.capability import find_unfit
+from router.routing.capability import find_unfit, wants_text_only
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
-from router.routing.health import Health, capped
+from router.routing.health import Health
+from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
 from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction
 from router.routing.resolve import Group, Resolver, Target, shown
@@ -49,6 +51,23 @@ class AllBlockedError(RouterError):
         self.excluded = tuple(excluded)
 
 
+class _Asked(Struct, frozen=True, gc=False):
+    """A request as every target is judged for it: what is worked out once.
+
+    `limited`: the caller set a limit on cost or time. `output_tokens` is how long the answer is expected to be, if the
+    model can make it that long; `prompt_factor` see `LatencyModel.predict`.
+    """
+
+    features: Features
+    directives: Directives
+    limited: bool
+    text_only: bool
+    output_tokens: float
+    prompt_factor: float
+    now: float
+    day: date
+
+
 class Planner:
     """Holds what does not change between requests: settings, compiled rules, and what health has learned."""
 
@@ -73,23 +92,39 @@ class Planner:
         """
         routing = self._routing
         attempts = routing.attempts if directives.allow_fallbacks else 1
+        judge_all = full or bool(directives.order)
+        asked = _Asked(
+            features,
+            directives,
+            directives.max_cost_usd is not None or directives.max_latency_ms is not None,
+            wants_text_only(features),
+            self._health.expected_output(features, now),
+            prompt_factor(features),
+            now,
+            day,
+        )
         warnings: list[str] = []
         groups: list[Group] = []
         usable: list[Candidate] = []
         excluded: list[Excluded] = []
+        seen: set[tuple[str, str]] = set()
+        missing = attempts
         for found in self._resolver.groups(features, directives, warnings):
-            group = self._resolver.on(day, found, warnings)
+            group = found if found.ends is None else self._resolver.on(day, found, warnings)
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
             groups.append(group)
-            missing = None if full or directives.order else attempts - _healthy(usable)
-            candidates = self._judge(group, features, directives, usable, excluded, missing, now, day)
+            candidates = self._judge(group, asked, seen, excluded, None if judge_all else missing)
             usable += ordered(candidates, directives.sort or group.sort, group.slo, features)
-            if not full and not directives.order and _healthy(usable) >= attempts:
+            for candidate in candidates:
+                missing -= not candidate.last_resort
+            if missing <= 0 and not judge_all:
                 break
         if directives.order:
             usable = by_caller(usable, directives.order)
-        healthy = [candidate for candidate in usable if not candidate.last_resort]
+        healthy = usable
+        if missing > attempts - len(usable):  # health would rather not ask some of them
+            healthy = [candidate for candidate in usable if not candidate.last_resort]
         if usable and not healthy:  # the last candidate is never shut out: least bad goes
             healthy = [min(usable, key=lambda candidate: candidate.blocked)]
             warnings.append("health=last resort")
@@ -111,71 +146,62 @@ class Planner:
     def _judge(
         self,
         group: Group,
-        features: Features,
-        directives: Directives,
-        earlier: Sequence[Candidate],
+        asked: _Asked,
+        seen: set[tuple[str, str]],
         excluded: list[Excluded],
         missing: int | None,
-        now: float,
-        day: date,
     ) -> list[Candidate]:
-        """The usable targets of a group that are not among the `earlier` ones; the others are added to `excluded`.
+        """The usable targets of a group that were not `seen` among earlier ones; the others are added to `excluded`.
 
         Where the configuration's order decides, those after the `missing` first good ones need not be looked at.
         """
-        lazy = missing is not None and (directives.sort or group.sort) == "order"
-        output_tokens = self._health.usual_output(features.model, now)
-        seen = {(candidate.provider, candidate.model) for candidate in earlier}
+        lazy = missing is not None and (asked.directives.sort or group.sort) == "order"
         candidates: list[Candidate] = []
         for target in group.targets:
             key = (target.provider, target.model)
             if key in seen:
                 continue
-            entry = self._consider(target, group, features, directives, output_tokens, now, day)
+            entry = self._consider(target, group, asked)
             if isinstance(entry, Excluded):
                 excluded.append(entry)
-            else:
-                seen.add(key)
-                candidates.append(entry)
-                if lazy and missing is not None and _healthy(candidates) >= missing:
+                continue
+            seen.add(key)
+            candidates.append(entry)
+            if lazy and missing is not None and not entry.last_resort:
+                missing -= 1
+                if missing <= 0:
                     break
         return candidates
 
-    def _consider(
-        self,
-        target: Target,
-        group: Group,
-        features: Features,
-        directives: Directives,
-        output_tokens: float,
-        now: float,
-        day: date,
-    ) -> Candidate | Excluded:
-        """`output_tokens` is how long an answer of this route usually is."""
-        info = target.info
-        reason = target.off or (
-            "" if features.kind in target.serves else f"{target.type} providers serve no {features.kind}"
-        )
-        param = ""
-        if not reason:
+    def _consider(self, target: Target, group: Group, asked: _Asked) -> Candidate | Excluded:
+        features, directives, now = asked.features, asked.directives, asked.now
+        provider, info = target.provider, target.info
+        refusal = target.refusals.get(features.kind)
+        if refusal is not None:
+            return refusal
+        reason = ""
+        if not (asked.text_only and info.kind == "chat" and features.prompt_tokens <= info.context_tokens):
             unfit = find_unfit(info, features, group.space)
             if unfit is not None:
-                reason, param = unfit.reason, unfit.param
-            elif directives.only or directives.ignore:
-                reason = disallowed(target.provider, target.model, directives)
-        if reason:
-            return Excluded(provider=target.provider, model=target.model, reason=reason, param=param)
-        tokens = capped(output_tokens, features, info)
-        state = self._health.target(target.provider, target.model, info)
-        prediction = state.latency.predict(features, tokens, now)
-        expected = cost.expected_cost(info, features, tokens, day)
-        reason = over_limit(expected, prediction, features, directives)
-        blocked_s, why = self._health.block(state, target.provider, now)
+                return Excluded(provider=provider, model=target.model, reason=unfit.reason, param=unfit.param)
+        if directives.only or directives.ignore:
+            reason = disallowed(provider, target.model, directives)
+            if reason:
+                return Excluded(provider=provider, model=target.model, reason=reason)
+        tokens = asked.output_tokens
+        if tokens > info.max_output_tokens:
+            tokens = info.max_output_tokens
+        state = self._health.target(provider, target.model, info)
+        prediction = state.latency.predict(features, tokens, asked.prompt_factor, now)
+        expected = cost.expected_cost(info, features, tokens, asked.day)
+        if asked.limited:
+            reason = over_limit(expected, prediction, features, directives)
+        blocked_s, why = self._health.block(state, provider, now)
         if not reason and why == "rate limited":
             reason = f"rate limited for {blocked_s:.1f} s"
         if reason:
             return Excluded(
-                provider=target.provider,
+                provider=provider,
                 model=target.model,
                 reason=reason,
                 blocked_s=blocked_s if reason.startswith("rate limited") else 0.0,
@@ -185,16 +211,16 @@ class Planner:
         if state.tripped:
             why = why or f"circuit breaker {state.breaker(now).replace('_', '-')}"
         return Candidate(
-            provider=target.provider,
-            model=target.model,
-            info=info,
-            route=group.route,
-            timeout_s=self._timeout_s(target, features, prediction),
-            prediction=prediction,
+            provider,
+            target.model,
+            info,
+            group.route,
+            self._timeout_s(target, features, prediction),
+            prediction,
             expected_cost_usd=expected,
             weight=target.weight,
             reason=why,
-            last_resort=blocked_s > 0 or not state.may_pass(now),
+            last_resort=blocked_s > 0 or (state.tripped and not state.may_pass(now)),
             blocked=blocked_s > 0,
         )
 
@@ -208,10 +234,15 @@ class Planner:
         if features.stream:
             stalled_s = _STREAM_TIMEOUT_P95S * prediction.ttft_p95_ms / 1000
             return min(routing.ttft_timeout_s, max(_MIN_STREAM_TIMEOUT_S, stalled_s))
+        most_s = routing.deadline_s
         if features.max_tokens:  # the longest answer it may be, with as much again to spare
             longest_s = (prediction.ttft_p95_ms + features.max_tokens * prediction.tpot_p95_ms) / 1000
-            return min(routing.deadline_s, max(_MIN_WHOLE_TIMEOUT_S, _WHOLE_TIMEOUT_P95S * longest_s))
-        return routing.deadline_s
+            timeout_s = _WHOLE_TIMEOUT_P95S * longest_s
+            if timeout_s < _MIN_WHOLE_TIMEOUT_S:
+                timeout_s = _MIN_WHOLE_TIMEOUT_S
+            if timeout_s < most_s:
+                return timeout_s
+        return most_s
 
     def _deadline_s(self, features: Features, directives: Directives) -> float:
         longest = self._routing.image_deadline_s if features.kind == "image" else self._routing.deadline_s
@@ -242,10 +273,6 @@ def _in_one_space(group: Group, earlier: Sequence[Group]) -> Group:
         able = (target.info for target in group.targets if target.info.kind == "embedding" or not target.info.known)
         space = next((vector_space(info) for info in able), "")
     return replace(group, space=space)
-
-
-def _healthy(usable: Sequence[Candidate]) -> int:
-    return sum(not candidate.last_resort for candidate in usable)
 
 
 def _with_retry(candidates: tuple[Candidate, ...], features: Features, attempts: int) -> tuple[Candidate, ...]:

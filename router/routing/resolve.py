@@ -3,16 +3,17 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
+from typing import get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo, lookup
 from router.errors import UnknownModelError
-from router.routing.plan import Directives, Features
+from router.routing.plan import Directives, Excluded, Features
 from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
-from router.settings.values import RuleSettings, Settings, Slo, Sort, TargetSettings
+from router.settings.values import Settings, Slo, Sort, TargetSettings
 
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
 _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name that may stand in an upstream's path
@@ -21,15 +22,13 @@ _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name t
 class Target(Struct, frozen=True, kw_only=True, gc=False):
     """An upstream model with all that does not change between requests.
 
-    `serves` are the kinds its provider can answer; `off` says why it can serve nothing, if it cannot.
+    `refusals` says why its provider cannot serve a kind of request, for each that it cannot.
     """
 
     provider: str
     model: str
     info: ModelInfo
-    serves: frozenset[Kind]
-    off: str
-    type: str
+    refusals: Mapping[Kind, Excluded]
     weight: float
     timeout_s: float | None
 
@@ -68,7 +67,7 @@ class Resolver:
         self._rules = rules
         self._serving = serving
         self._walked: dict[
-            tuple[str, RuleSettings | None, str], _Walked
+            tuple[str, int | None, str], _Walked
         ] = {}  # for configured names only: clients cannot make it grow
         self._targets = {
             name: tuple(self._target(target) for target in targets)
@@ -122,8 +121,8 @@ class Resolver:
     def _resolve(self, name: str, features: Features, because: str, warnings: list[str]) -> Group:
         """The group that `name` leads to. Where only its own rules depend on the request, the way is walked once."""
         model = self._settings.models.get(name)
-        rule = self._matching_rule(name, features) if model is not None and model.rules else None
-        key = (name, rule, because)
+        place = self._rules.first_match(name, features) if model is not None and model.rules else None
+        key = (name, place, because)
         walked = self._walked.get(key)
         if walked is None:
             walked = self._walk(name, features, because)
@@ -152,9 +151,10 @@ class Resolver:
                 group = _group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
                 return _Walked(group, tuple(warnings), depends)
             depends = depends or (bool(model.rules) and name != asked)
-            rule = self._matching_rule(name, features) if model.rules else None
-            if rule is not None:
-                reasons.append(f"rule {model.rules.index(rule) + 1} of {name}->{rule.use}")
+            place = self._rules.first_match(name, features) if model.rules else None
+            if place is not None:
+                rule = model.rules[place]
+                reasons.append(f"rule {place + 1} of {name}->{rule.use}")
                 sort = rule.sort or sort
                 name = rule.use
             elif model.use is not None:
@@ -164,10 +164,6 @@ class Resolver:
                 group = _group(name, self._targets[name], sort or model.sort, model.slo, " ".join(reasons))
                 return _Walked(group, tuple(warnings), depends)
         raise UnknownModelError(f"the model '{features.model}' leads in a circle")
-
-    def _matching_rule(self, name: str, features: Features) -> RuleSettings | None:
-        read = {variable: features.variable(variable) for variable in self._rules.reads(name)}
-        return self._rules.first_match(name, read)
 
     def _direct(self, name: str, *, asked: bool) -> tuple[Target, ...]:
         """The targets of a name that is no model. `asked`: the client sent this name itself.
@@ -185,14 +181,20 @@ class Resolver:
 
     def _target(self, target: TargetSettings) -> Target:
         provider = self._settings.providers[target.provider]
-        kinds: tuple[Kind, ...] = ("chat", "image", "embedding")
+        refusals: dict[Kind, Excluded] = {}
+        for kind in get_args(Kind):
+            reason = ""
+            if not provider.enabled:
+                reason = f"provider off: {provider.off_reason}"
+            elif self._serving is not None and target.provider not in self._serving[kind]:
+                reason = f"{provider.type} providers serve no {kind}"
+            if reason:
+                refusals[kind] = Excluded(provider=target.provider, model=target.model, reason=reason)
         return Target(
             provider=target.provider,
             model=target.model,
             info=lookup(self._settings.catalogue, target.provider, target.model),
-            serves=frozenset(k for k in kinds if self._serving is None or target.provider in self._serving[k]),
-            off="" if provider.enabled else f"provider off: {provider.off_reason}",
-            type=provider.type,
+            refusals=refusals,
             weight=target.weight,
             timeout_s=target.timeout_s,
         )

@@ -5,12 +5,14 @@ A rule that cannot be evaluated for a request (it reads a metadata key that is n
 
 import logging
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from operator import attrgetter
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # the wheel carries no types
 from msgspec import Struct
 
 from router.errors import Problem, SettingsError
+from router.routing.plan import Features
 from router.routing.rule_analysis import (
     Assignment,
     Classifier,
@@ -56,12 +58,8 @@ VARIABLES: Mapping[str, Variable] = {
     "mask": Variable("bool"),
     "hour_utc": Variable("int", below=24),
 }
-"""What a condition may read. Counts are natural numbers, 0 when absent; text is "" when absent."""
+"""What a condition may read: attributes of `Features`. Counts are natural numbers; an absent text is ""."""
 
-_ABSENT: Mapping[str, object] = {
-    name: {"int": 0, "string": "", "bool": False, "strings": [], "map": {}}[variable.type]
-    for name, variable in VARIABLES.items()
-}
 _ERROR = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<text>[^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -69,7 +67,7 @@ _LONGEST = 160
 
 
 class ModelRules(Struct, frozen=True):
-    """The rules of one model, compiled, and the names of the variables that they read.
+    """The rules of one model, compiled, and the names of the variables that they read, with what reads them.
 
     `place` gives the place of the first rule that holds, or -1: one call into CEL instead of one for each rule. It
     fails as a whole where one of them does, and is None where there are more than CEL nests. Where the conditions only
@@ -79,9 +77,10 @@ class ModelRules(Struct, frozen=True):
 
     rules: tuple[tuple[RuleSettings, cel.Expression], ...]
     reads: tuple[str, ...]
+    read: Callable[[Features], tuple[object, ...]]
     place: cel.Expression | None
     classify: Classifier | None = None
-    known: dict[Hashable, int] = {}
+    known: dict[Hashable, int | None] = {}
 
 
 class CompiledRules:
@@ -92,39 +91,33 @@ class CompiledRules:
         self._models = models
         self._logged: set[RuleSettings] = set()
 
-    def reads(self, model: str) -> tuple[str, ...]:
-        """The variables that the rules of `model` look at; others need not be given."""
-        rules = self._models.get(model)
-        return rules.reads if rules is not None else ()
-
-    def first_match(self, model: str, variables: Mapping[str, object]) -> RuleSettings | None:
-        """The first rule of `model` that holds; None when none does. A variable left out counts as absent."""
+    def first_match(self, model: str, features: Features) -> int | None:
+        """The place of the first rule of `model` that holds for a request; None when none does."""
         rules = self._models.get(model)
         if rules is None:
             return None
-        given = {name: variables.get(name, _ABSENT[name]) for name in rules.reads}
+        values = rules.read(features)
         if rules.classify is None:
-            return self._evaluate(rules, given)
-        key = rules.classify(given)  # type: ignore[arg-type]  # CEL has checked the types
-        place = rules.known.get(key)
-        if place is None:
-            found = self._evaluate(rules, given)
-            place = -1 if found is None else next(at for at, (rule, _) in enumerate(rules.rules) if rule is found)
-            rules.known[key] = place
-        return rules.rules[place][0] if place >= 0 else None
+            return self._evaluate(rules, values)
+        key = rules.classify(values)
+        try:
+            return rules.known[key]
+        except KeyError:
+            place = rules.known[key] = self._evaluate(rules, values)
+            return place
 
-    def _evaluate(self, rules: ModelRules, given: dict[str, object]) -> RuleSettings | None:
+    def _evaluate(self, rules: ModelRules, values: tuple[object, ...]) -> int | None:
         """CEL's verdict."""
-        tags = given.get("key_tags")
-        if isinstance(tags, tuple):
-            given["key_tags"] = list(tags)  # CEL knows lists only
+        given = dict(zip(rules.reads, values, strict=True))
+        if "key_tags" in given:
+            given["key_tags"] = list(given["key_tags"])  # type: ignore[call-overload]  # CEL knows lists only
         activation = self._env.Activation(given)
         place = _place(rules.place, activation)
         if place is not None:
-            return rules.rules[place][0] if place >= 0 else None
-        for rule, expression in rules.rules:
+            return place if place >= 0 else None
+        for number, (rule, expression) in enumerate(rules.rules):
             if self._holds(rule, expression, activation):
-                return rule
+                return number
         return None
 
     def _holds(self, rule: RuleSettings, expression: cel.Expression, activation: cel.Activation) -> bool:
@@ -157,9 +150,9 @@ def compile_rules(settings: Settings) -> CompiledRules:
         pairs = [(rule, found) for rule, found in zip(model.rules, expressions, strict=True) if found is not None]
         problems += _dead_rules(model, expressions, file)
         if pairs:
-            compiled[model.name] = ModelRules(
-                tuple(pairs), _read_by(pairs), _chained(env, pairs), _classifier(pairs), {}
-            )
+            classify = _classifier(pairs)
+            reads = classify.names if classify is not None else _read_by(pairs)
+            compiled[model.name] = ModelRules(tuple(pairs), reads, _reader(reads), _chained(env, pairs), classify, {})
     if problems:
         raise SettingsError(sorted(problems))
     return CompiledRules(env, compiled)
@@ -194,6 +187,13 @@ def _read_by(rules: Iterable[tuple[RuleSettings, object]]) -> tuple[str, ...]:
     """The variables that the conditions name, perhaps in a literal only: handing over one too many does no harm."""
     words = {word for rule, _ in rules for word in _WORD.findall(rule.when)}
     return tuple(name for name in VARIABLES if name in words)
+
+
+def _reader(names: tuple[str, ...]) -> Callable[[Features], tuple[object, ...]]:
+    """What gives a request's values of the variables `names`, in that order."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda features: tuple([getattr(features, name) for name in names])
 
 
 def _environment() -> cel.Env:

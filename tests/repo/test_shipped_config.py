@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from providers.catalogue import lookup
+from router.routing.plan import Features
 from router.routing.rules import compile_rules
 from router.settings import Settings, is_direct, load_settings, resolve_alias, settings_schema
 
@@ -24,7 +25,7 @@ def shipped() -> Settings:
 def test_it_loads_without_a_warning(shipped: Settings) -> None:
     assert shipped.warnings == ()
     assert all(provider.enabled for provider in shipped.providers.values())
-    assert compile_rules(shipped).first_match("auto", {"prompt_tokens": 200_001}) is not None
+    assert compile_rules(shipped).first_match("auto", Features(prompt_tokens=200_001)) is not None
 
 
 def test_without_any_key_every_provider_is_off() -> None:

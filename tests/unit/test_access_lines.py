@@ -1,6 +1,5 @@
 """The access log's lines on standard error: the shape of all other log lines, and never in the way of an answer."""
 
-import asyncio
 import io
 import logging
 import re
@@ -8,17 +7,11 @@ import re
 from router.serve import AccessLines
 
 
-async def test_a_line_looks_like_every_other_log_line() -> None:
+def test_a_line_looks_like_every_other_log_line() -> None:
     stream = io.StringIO()
-    clock = [1_795_190_000.25]
-    lines = AccessLines(stream, lambda: clock[0])
-    lines.write("req_1 /v1/chat/completions 200")
-    clock[0] += 0.5
-    lines.write("req_2")
-    clock[0] += 1.0
-    lines.write("req_3")
-    assert stream.getvalue() == "", "lines are gathered"
-    await asyncio.sleep(0.1)
+    lines = AccessLines(stream)
+    lines.write([(1_795_190_000.25, "req_1 /v1/chat/completions 200"), (1_795_190_000.75, "req_2")])
+    lines.write([(1_795_190_001.75, "req_3")])
     record = logging.LogRecord("turnout.access", logging.INFO, "", 0, "req_1 /v1/chat/completions 200", (), None)
     record.created, record.msecs = 1_795_190_000.25, 250.0
     usual = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s").format(record)
@@ -28,16 +21,12 @@ async def test_a_line_looks_like_every_other_log_line() -> None:
     assert re.search(r":21,750 INFO turnout\.access: req_3$", third)
 
 
-async def test_a_stream_that_is_gone_costs_a_line_and_no_answer() -> None:
+def test_a_stream_that_is_gone_costs_a_line_and_no_answer() -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    gone = AccessLines(Gone())
-    gone.write("req_1")
-    gone.flush()
+    AccessLines(Gone()).write([(0.0, "req_1")])
     closed = io.StringIO()
     closed.close()
-    lines = AccessLines(closed)
-    lines.write("req_1")
-    lines.flush()
+    AccessLines(closed).write([(0.0, "req_1")])

@@ -340,8 +340,8 @@ def test_in_flight_is_never_negative() -> None:
 # --- how long answers are
 
 
-def expected(ward: Ward, max_tokens: int = 0, **able: Any) -> float:
-    return ward.health.expected_output(Features(model="chat", max_tokens=max_tokens), info(**able), ward.clock.now)
+def expected(ward: Ward, max_tokens: int = 0) -> float:
+    return ward.health.expected_output(Features(model="chat", max_tokens=max_tokens), ward.clock.now)
 
 
 def test_output_length_is_learned_per_route_and_never_above_the_limit() -> None:
@@ -351,8 +351,7 @@ def test_output_length_is_learned_per_route_and_never_above_the_limit() -> None:
         ward.health.observe_output("chat", 1000)
     assert 950.0 < expected(ward) < 1000.0
     assert expected(ward, max_tokens=100) == 100.0
-    assert expected(ward, max_output_tokens=64) == 64.0
-    assert ward.health.expected_output(Features(model="other"), info(), ward.clock.now) == 250.0
+    assert ward.health.expected_output(Features(model="other"), ward.clock.now) == 250.0
 
 
 def test_output_length_fades_to_the_prior() -> None:

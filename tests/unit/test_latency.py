@@ -8,12 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.types import ImageSize
-from router.routing.latency import DecayedLogNormal, LatencyModel
-from router.routing.plan import Features
+from router.routing.latency import DecayedLogNormal, LatencyModel, prompt_factor
+from router.routing.plan import Features, Prediction
 
 CHAT = Features(model="chat", prompt_tokens=500)
 PICTURE = Features(kind="image", size=ImageSize(width=1024, height=1024, tier="1K"))
 seconds = st.floats(0.06, 15.0)  # within a factor of twenty of the prior of 0.9 s
+
+
+def predicted(model: LatencyModel, features: Features, output_tokens: float, now: float) -> Prediction:
+    return model.predict(features, output_tokens, prompt_factor(features), now)
 
 
 def learned(*samples: float, now: float = 1000.0, gap: float = 1.0, prior: float = 0.9) -> tuple[float, float]:
@@ -82,7 +86,7 @@ def test_predictions_keep_the_order_of_what_was_observed(one: float, other: floa
     for step in range(10):
         quick.observe_first_token(features, min(one, other), float(step))
         slow.observe_first_token(features, max(one, other), float(step))
-    fast, late = quick.predict(features, output, 10.0), slow.predict(features, output, 10.0)
+    fast, late = predicted(quick, features, output, 10.0), predicted(slow, features, output, 10.0)
     assert late.ttft_ms >= fast.ttft_ms - 1e-6
     assert late.total_ms >= fast.total_ms - 1e-6
 
@@ -90,8 +94,8 @@ def test_predictions_keep_the_order_of_what_was_observed(one: float, other: floa
 @given(st.integers(0, 1_000_000), st.integers(0, 1_000_000), st.floats(1, 8000), st.floats(1, 8000))
 def test_more_to_read_or_write_never_takes_less(few: int, many: int, short: float, long: float) -> None:
     model = LatencyModel(info())
-    small = model.predict(Features(prompt_tokens=min(few, many)), min(short, long), 0.0)
-    large = model.predict(Features(prompt_tokens=max(few, many)), max(short, long), 0.0)
+    small = predicted(model, Features(prompt_tokens=min(few, many)), min(short, long), 0.0)
+    large = predicted(model, Features(prompt_tokens=max(few, many)), max(short, long), 0.0)
     assert large.ttft_ms >= small.ttft_ms
     assert large.total_ms >= small.total_ms
     assert small.ttft_ms <= small.ttft_p95_ms
@@ -99,28 +103,28 @@ def test_more_to_read_or_write_never_takes_less(few: int, many: int, short: floa
 
 
 def test_the_prior_is_the_catalogues() -> None:
-    found = LatencyModel(info(ttft_ms=400.0, tpot_ms=10.0)).predict(Features(), 100, 0.0)
+    found = predicted(LatencyModel(info(ttft_ms=400.0, tpot_ms=10.0)), Features(), 100, 0.0)
     assert found.ttft_ms == pytest.approx(400.0)
     assert found.total_ms == pytest.approx(1400.0)
-    assert LatencyModel(info(image_s=20.0)).predict(PICTURE, 0, 0.0).total_ms == pytest.approx(20_000.0)
+    assert predicted(LatencyModel(info(image_s=20.0)), PICTURE, 0, 0.0).total_ms == pytest.approx(20_000.0)
 
 
 def test_a_long_prompt_is_learned_from_as_if_it_were_short() -> None:
     long = Features(prompt_tokens=100_000)
     model = LatencyModel(info())
-    expected = model.predict(long, 0, 0.0).ttft_ms
+    expected = predicted(model, long, 0, 0.0).ttft_ms
     for step in range(100):
         model.observe_first_token(long, expected / 1000, float(step))
-    assert model.predict(Features(), 0, 100.0).ttft_ms == pytest.approx(900.0)
+    assert predicted(model, Features(), 0, 100.0).ttft_ms == pytest.approx(900.0)
 
 
 def test_the_rate_is_learned_from_answers_long_enough_to_tell() -> None:
     model = LatencyModel(info(tpot_ms=10.0))
     model.observe_rate(9.0, 7, 0.0)
-    assert model.predict(Features(), 100, 0.0).total_ms == pytest.approx(900.0 + 1000.0)
+    assert predicted(model, Features(), 100, 0.0).total_ms == pytest.approx(900.0 + 1000.0)
     for step in range(500):
         model.observe_rate(2.0, 101, step * 0.01)
-    writing = model.predict(Features(), 100, 5.0).total_ms - 900.0
+    writing = predicted(model, Features(), 100, 5.0).total_ms - 900.0
     assert writing == pytest.approx(2000.0, rel=0.05)
 
 
@@ -128,7 +132,7 @@ def test_a_whole_answer_teaches_the_wait_without_the_writing() -> None:
     model = LatencyModel(info(ttft_ms=900.0, tpot_ms=10.0))
     for step in range(500):
         model.observe_whole(CHAT, 2.0 + 100 * 0.010, 100, step * 0.01)
-    assert model.predict(CHAT, 100, 5.0).total_ms == pytest.approx(3000.0, rel=0.05)
+    assert predicted(model, CHAT, 100, 5.0).total_ms == pytest.approx(3000.0, rel=0.05)
 
 
 def test_reasoning_is_learned_apart_and_so_are_picture_sizes() -> None:
@@ -136,10 +140,10 @@ def test_reasoning_is_learned_apart_and_so_are_picture_sizes() -> None:
     for step in range(100):
         model.observe_first_token(Features(reasoning_effort="high"), 20.0, step * 0.1)
         model.observe_whole(PICTURE, 60.0, 0, step * 0.1)
-    assert model.predict(Features(), 0, 10.0).ttft_ms == pytest.approx(900.0)
-    assert model.predict(Features(reasoning_effort="high"), 0, 10.0).ttft_ms > 10_000
-    assert model.predict(PICTURE, 0, 10.0).total_ms > 50_000
-    assert model.predict(Features(kind="image", quality="high"), 0, 10.0).total_ms == pytest.approx(12_000.0)
+    assert predicted(model, Features(), 0, 10.0).ttft_ms == pytest.approx(900.0)
+    assert predicted(model, Features(reasoning_effort="high"), 0, 10.0).ttft_ms > 10_000
+    assert predicted(model, PICTURE, 0, 10.0).total_ms > 50_000
+    assert predicted(model, Features(kind="image", quality="high"), 0, 10.0).total_ms == pytest.approx(12_000.0)
 
 
 def test_efforts_that_clients_make_up_share_one_class() -> None:

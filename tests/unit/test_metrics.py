@@ -25,7 +25,7 @@ class Office:
         self.metrics = Metrics(KNOWN, self.health, {"m": info()} if catalogue is None else catalogue)
 
     def close(self, *attempts: Attempt, model: str = "chat", status: int = 200, **more: Any) -> RequestRecord:
-        record = RequestRecord("req_1", "chat", "/v1/chat/completions", 100.0, self.metrics.record)
+        record = RequestRecord("req_1", "chat", "/v1/chat/completions", 1_795_200_000.0, 100.0, self.metrics.record)
         record.model = model
         record.attempts.extend(attempts)
         for name, value in more.items():

@@ -72,7 +72,7 @@ def test_a_name_leads_to_its_targets_and_the_reason_says_how(name: str, first: s
 
 def test_a_rule_sees_the_hour_and_every_documented_variable() -> None:
     for name in VARIABLES:
-        Features().variable(name)
+        getattr(Features(), name)
     rules = (RuleSettings(when="hour_utc >= 22", use="night"),)
     configured = settings(model("chat", "a/cheap", rules=rules, use=None), model("night", "b/cheap"))
     assert Desk(configured).names(Features(model="chat", hour_utc=23)) == ["b/cheap"]
@@ -157,6 +157,12 @@ def test_an_unknown_price_comes_last_never_first() -> None:
     found = desk("a/mystery", "b/dear", catalogue=catalogue)
     assert found.names() == ["b/dear", "a/mystery"]
     assert found.plan().candidates[1].expected_cost_usd is None
+
+
+def test_an_answer_is_priced_no_longer_than_the_model_can_make_it() -> None:
+    brief = {"m": info("m", "1", max_output_tokens=64)}
+    plan = Desk(settings(model("chat", "a/m"), catalogue=brief)).plan(Features(model="chat", max_tokens=100))
+    assert plan.candidates[0].expected_cost_usd == Decimal(64) / 1_000_000
 
 
 def test_quality_sorts_by_rank_then_price() -> None:

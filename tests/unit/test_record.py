@@ -19,7 +19,12 @@ LEFT = Attempt(candidate=candidate("a/m"), duration_s=0.5, abandoned=True)
 
 def record(*attempts: Attempt, request_id: str = "req_1", closed: list[Any] | None = None) -> RequestRecord:
     made = RequestRecord(
-        request_id, "chat", "/v1/chat/completions", 100.0, (closed if closed is not None else []).append
+        request_id,
+        "chat",
+        "/v1/chat/completions",
+        1_795_200_000.0,
+        100.0,
+        (closed if closed is not None else []).append,
     )
     made.attempts.extend(attempts)
     return made

@@ -9,7 +9,9 @@ from cel_expr_python import cel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from providers.types import ImageSize
 from router.errors import Problem, SettingsError
+from router.routing.plan import Features
 from router.routing.rules import VARIABLES, CompiledRules, compile_rules
 from router.settings import ModelSettings, RuleSettings, Settings
 
@@ -41,11 +43,10 @@ def test_the_first_rule_that_holds_is_taken() -> None:
     rules = compiled(
         "prompt_tokens > 200000 || reasoning_effort == 'high'", "tools > 0 && key_tags.exists(t, t == 'b')"
     )
-    assert rules.first_match("auto", {"prompt_tokens": 200_001}).line == 1  # type: ignore[union-attr]
-    assert rules.first_match("auto", {"tools": 1, "key_tags": ["a", "b"]}).line == 2  # type: ignore[union-attr]
-    assert rules.first_match("auto", {"tools": 1, "key_tags": ("b",)}).line == 2  # type: ignore[union-attr]
-    assert rules.first_match("auto", {"prompt_tokens": 200_000, "tools": 1}) is None
-    assert rules.first_match("other", {"prompt_tokens": 200_001}) is None
+    assert rules.first_match("auto", Features(prompt_tokens=200_001)) == 0
+    assert rules.first_match("auto", Features(tools=1, key_tags=("a", "b"))) == 1
+    assert rules.first_match("auto", Features(prompt_tokens=200_000, tools=1)) is None
+    assert rules.first_match("other", Features(prompt_tokens=200_001)) is None
 
 
 @pytest.mark.parametrize("name", VARIABLES)
@@ -55,29 +56,29 @@ def test_every_variable_can_be_read_and_may_be_absent(name: str) -> None:
         "int": (f"{name} == 7", 7),
         "bool": (name, True),
         "string": (f"{name} == '{(*VARIABLES[name].values[-1:], 'x')[0]}'", (*VARIABLES[name].values[-1:], "x")[0]),
-        "strings": (f"'x' in {name}", ["x"]),
+        "strings": (f"'x' in {name}", ("x",)),
         "map": (f"{name}['a'] == 'x'", {"a": "x"}),
     }[kind]
     rules = compiled(condition)
-    assert rules.first_match("auto", {name: value}) is not None
-    assert rules.first_match("auto", {}) is None
+    size = ImageSize(width=7, height=7, tier="1K")
+    said = {"size": size} if name in ("width", "height") else {name: value}
+    assert rules.first_match("auto", Features(**said)) == 0  # type: ignore[arg-type]
+    assert rules.first_match("auto", Features()) is None
 
 
 def test_a_rule_that_fails_does_not_match_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     rules = compiled("metadata['team'] == 'x'", "stream")
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            match = rules.first_match("auto", {"metadata": {}, "stream": True})
-            assert match is not None
-            assert match.line == 2
-        assert rules.first_match("auto", {"metadata": {"team": "x"}}).line == 1  # type: ignore[union-attr]
+            assert rules.first_match("auto", Features(metadata={}, stream=True)) == 1
+        assert rules.first_match("auto", Features(metadata={"team": "x"})) == 0
     assert len(caplog.records) == 1
     assert "line 1" in caplog.text
     assert "team" in caplog.text
 
 
 def test_a_value_of_the_wrong_type_does_not_match() -> None:
-    assert compiled("stream").first_match("auto", {"stream": 5}) is None
+    assert compiled("stream && metadata['a'] == 'x'").first_match("auto", Features(stream=5)) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -262,6 +263,5 @@ def test_the_verdict_for_a_class_of_requests_is_that_for_each_of_them(conditions
     rules, expressions = compiled(*alive), [env.compile(each) for each in alive]
     for request in _everything():
         activation = env.Activation(request)
-        verdict = next((at for at, each in enumerate(expressions, 1) if each.eval(activation).value() is True), None)
-        found = rules.first_match("auto", request)
-        assert (found.line if found else None) == verdict, request
+        verdict = next((at for at, each in enumerate(expressions) if each.eval(activation).value() is True), None)
+        assert rules.first_match("auto", Features(**request)) == verdict, request  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from router.timer import Limit
+from providers.timer import Limit
 
 
 async def test_what_ends_in_time_is_left_alone() -> None:
