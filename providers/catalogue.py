@@ -100,7 +100,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
     `family` is the vendor's generation number (2.0, 2.5, 3.8); `ttft_ms`, `tpot_ms`, `image_s` are the priors that
     predictions start from; `quality` ranks models for `sort: quality` (higher is better). `space` names the vector
-    space of an embedding model where its own name does not (see `vector_space`).
+    space of an embedding model where its own name does not (see `vector_space`). `tiers`: by what token prices are
+    multiplied in a service tier other than the usual.
     """
 
     name: str
@@ -124,6 +125,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     embedding: EmbeddingCapabilities | None = None
     space: str = ""
     prices: tuple[Price, ...] = ()
+    tiers: Mapping[str, Decimal] = {}
     quality: int = 0
     ttft_ms: float = 900.0
     tpot_ms: float = 8.0

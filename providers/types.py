@@ -21,7 +21,7 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False):
     """Token counts of one answer. `prompt_tokens` includes cached ones, `completion_tokens` includes reasoning.
 
     `reported_cost_usd` is the provider's own figure where it sends one. Counts an upstream did not send are 0;
-    `estimated` is True when the upstream sent none at all.
+    `estimated` is True when the upstream sent none at all. `tier` is the service tier that served, where it says so.
     """
 
     prompt_tokens: int = 0
@@ -33,6 +33,7 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False):
     audio_completion_tokens: int = 0
     image_completion_tokens: int = 0
     searches: int = 0
+    tier: str = ""
     reported_cost_usd: Decimal | None = None
     estimated: bool = False
 
@@ -54,6 +55,7 @@ class Usage(Struct, frozen=True, kw_only=True, gc=False):
             audio_completion_tokens=sum(usage.audio_completion_tokens for usage in usages),
             image_completion_tokens=sum(usage.image_completion_tokens for usage in usages),
             searches=sum(usage.searches for usage in usages),
+            tier=next((usage.tier for usage in usages if usage.tier), ""),
             reported_cost_usd=sum(costs, Decimal(0)) if costs and len(costs) == len(usages) else None,
             estimated=any(usage.estimated for usage in usages),
         )

@@ -52,6 +52,7 @@ class CandidateReader:
         self._google: JsonObject = {}
         self._grounding: JsonObject = {}
         self._citations: JsonObject = {}
+        self._read_urls: JsonObject = {}
         self._logprobs: list[JsonValue] = []
         self.native: str | None = None
         self.wav_of: str | None = None
@@ -107,6 +108,8 @@ class CandidateReader:
                 self._recall.keep(beside(anchor), self._signature)
         if self._grounding:
             extra["grounding_metadata"] = self._grounding
+        if self._read_urls:
+            extra["url_context_metadata"] = self._read_urls
         return extra
 
     def _remember(self, candidate: JsonObject) -> None:
@@ -114,7 +117,11 @@ class CandidateReader:
         native = native_reason(candidate.get("finishReason"))
         if native is not None:
             self.native = native
-        for key, kept in (("groundingMetadata", self._grounding), ("citationMetadata", self._citations)):
+        for key, kept in (
+            ("groundingMetadata", self._grounding),
+            ("citationMetadata", self._citations),
+            ("urlContextMetadata", self._read_urls),
+        ):
             found = candidate.get(key)
             if isinstance(found, dict):
                 kept.update({name: value for name, value in found.items() if value not in (None, [], {}, "")})

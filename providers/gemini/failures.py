@@ -40,7 +40,11 @@ _TOO_LONG = re.compile(
     r"token count[^.]*exceed|exceeds the maximum number of tokens|only supports up to \d+ ?tokens", re.I
 )
 _SIGNATURE = re.compile(r"thought[_ ]signature", re.I)
-_KEY = re.compile(r"api key (not valid|expired|not found)", re.I)
+# At the beginning only: further on Google repeats what the caller wrote.
+_KEY = re.compile(r"\s*api key (not valid|expired|not found)", re.I)
+# A cache, a file or an object that the request names: not there, or not this account's. The key and the model are fine.
+_CACHE = re.compile(r"cached ?content", re.I)
+_FILE = re.compile(r"\bthe file\b|cloud storage object|storage\.objects\.", re.I)
 _SPENT = re.compile(r"prepay|credits? (are|is|have been) depleted|spend(ing)? cap|per day\b", re.I)
 _FILE_STATE = re.compile(r"\bfile\b.*\bstate\b", re.I)
 
@@ -161,6 +165,10 @@ def _retry_after(headers: Mapping[str, str], error: JsonObject) -> float | None:
 
 def _classified(failure: _Failure) -> ProviderError:
     status = failure.status
+    if status in (403, 404) and not failure.reasons & _KEY_REASONS:
+        missing = _not_held(failure.message)
+        if missing is not None:
+            return missing
     if status in (401, 403) or failure.reasons & _KEY_REASONS:
         return AuthenticationError("the provider refused the router's credentials")
     if status == 404:
@@ -174,6 +182,21 @@ def _classified(failure: _Failure) -> ProviderError:
     if status >= 400:
         return _refused(failure)
     return UnavailableError("the provider answered in an unknown way", outcome="protocol")
+
+
+def _not_held(message: str) -> ProviderError | None:
+    """The error for something the request names and this account does not hold, where the message says so.
+
+    Nobody else may pay for it with a blocked key or model; another provider may hold it. Text: Google's code is that
+    of a refused key.
+    """
+    if _CACHE.search(message):
+        text, param = "the provider does not hold that cached content", "google.cached_content"
+    elif _FILE.search(message):
+        text, param = "the provider does not hold that file, or may not read it", "messages"
+    else:
+        return None
+    return UnsupportedFieldError(text, param=param, code="invalid_value", outcome="client_error")
 
 
 def _rate_limited(failure: _Failure) -> ProviderError:
@@ -190,7 +213,7 @@ def _refused(failure: _Failure) -> ProviderError:
         return AuthenticationError("the provider does not serve this account or location")
     if failure.status == 400 and _TOO_LONG.search(failure.message):
         return ContextTooLongError(scrubbed(failure.message))
-    if _KEY.search(failure.message):
+    if _KEY.match(failure.message):
         return AuthenticationError("the provider refused the router's credentials")
     if _SIGNATURE.search(failure.message):
         return UnsupportedFieldError(

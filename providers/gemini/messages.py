@@ -7,10 +7,10 @@ never glued to others. Source: https://ai.google.dev/gemini-api/docs/function-ca
 
 from collections.abc import Sequence
 
-import orjson
 from msgspec import Struct
 
 from providers.catalogue import ModelInfo
+from providers.gemini.arguments import written_arguments
 from providers.gemini.fields import refuse
 from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.parts import by_url, content_parts, text_part, text_parts
@@ -35,13 +35,15 @@ _CONTINUE = "Continue."
 class Conversation(Struct, frozen=True, kw_only=True):
     """`contents` is never empty; `system` holds the parts of the system instruction.
 
-    `continued`: a user turn was put behind a last model turn; `mended`: tool results were made up or left out.
+    `continued`: a user turn was put behind a last model turn; `mended`: tool results were made up or left out;
+    `unheard`: spoken answers were left out, because only their ids came back.
     """
 
     contents: list[JsonObject]
     system: list[JsonValue]
     continued: bool = False
     mended: bool = False
+    unheard: bool = False
 
 
 class _History(Struct, frozen=True):
@@ -85,7 +87,7 @@ def assemble(
     position = 0
     while position < len(messages):
         position = assembly.add(messages, position)
-    return _finished(assembly.builder, assembly.system, history, mended=assembly.mended)
+    return _finished(assembly)
 
 
 class _Assembly:
@@ -95,7 +97,8 @@ class _Assembly:
         self.builder = _Builder()
         self.system: list[JsonValue] = []
         self.mended = False
-        self._history = history
+        self.unheard = False
+        self.history = history
         self._checked = checked
         self._modern = history.info.family == 0.0 or history.info.family >= 3.0
         self._fill = history.terms.options.missing_results == "fill"
@@ -112,7 +115,8 @@ class _Assembly:
                 content = message.get("content")
                 self.builder.add("user", content_parts(content, f"{where}.content", part_resolution=self._modern))
             case "assistant":
-                parts, calls = _assistant(message, where, self._history, dummy=position >= self._checked)
+                parts, calls = _assistant(message, where, self.history, dummy=position >= self._checked)
+                self.unheard = self.unheard or _unheard(message)
                 self.builder.add("model", parts)
                 return self._results(messages, position + 1, calls) if calls else position + 1
             case "tool" | "function":
@@ -133,7 +137,7 @@ class _Assembly:
 
     def _instruct(self, parts: list[JsonValue]) -> None:
         """System text: in front of the conversation, or where it stands as the user's words if that was chosen."""
-        if self.builder.contents and self._history.terms.options.late_system == "inline":
+        if self.builder.contents and self.history.terms.options.late_system == "inline":
             self.builder.add("user", parts)
         else:
             self.system.extend(parts)
@@ -155,8 +159,8 @@ def _checked_from(messages: Sequence[JsonObject], history: _History) -> int:
     return 0
 
 
-def _finished(builder: _Builder, system: list[JsonValue], history: _History, *, mended: bool) -> Conversation:
-    contents, info = builder.contents, history.info
+def _finished(assembly: _Assembly) -> Conversation:
+    contents, system, info = assembly.builder.contents, assembly.system, assembly.history.info
     if not contents or contents[0]["role"] != "user":
         contents.insert(0, {"role": "user", "parts": [text_part(_PLACEHOLDER)]})
     continued = contents[-1]["role"] == "model" and not info.prefill
@@ -165,8 +169,10 @@ def _finished(builder: _Builder, system: list[JsonValue], history: _History, *, 
     if system and not info.system:
         contents[0] = {"role": "user", "parts": [*system, *as_list(contents[0]["parts"])]}
         system = []
-    fit_contents(contents, history.terms.dialect)
-    return Conversation(contents=contents, system=system, continued=continued, mended=mended)
+    fit_contents(contents, assembly.history.terms.dialect)
+    return Conversation(
+        contents=contents, system=system, continued=continued, mended=assembly.mended, unheard=assembly.unheard
+    )
 
 
 def _assistant(
@@ -175,8 +181,9 @@ def _assistant(
     """The model parts of one assistant message, in the model's own order (text, pictures, calls), and its calls."""
     parts = _replayed(message, history)
     parts.extend(content_parts(message.get("content"), f"{where}.content", part_resolution=False))
-    if as_text(message.get("refusal")):
-        parts.append(text_part(as_text(message["refusal"])))
+    for words in (as_text(message.get("refusal")), _transcript(message)):
+        if words:
+            parts.append(text_part(words))
     pictures: list[JsonValue] = [_picture(item, f"{where}.images") for item in as_list(message.get("images"))]
     anchor = _sign_pictures(parts + pictures, history) if parts or pictures else ""
     calls: list[Call] = []
@@ -192,6 +199,17 @@ def _assistant(
     if dummy and call_parts:
         as_object(call_parts[0]).setdefault("thoughtSignature", DUMMY)
     return [*parts, *pictures, *call_parts], calls
+
+
+def _transcript(message: JsonObject) -> str:
+    """The words of a spoken answer, where the client sends back more than its id: the sound is kept nowhere."""
+    if "audio" not in message or message.get("content"):
+        return ""
+    return as_text(as_object(message["audio"]).get("transcript"))
+
+
+def _unheard(message: JsonObject) -> bool:
+    return bool(message.get("audio")) and not message.get("content") and not _transcript(message)
 
 
 def _sign_pictures(parts: list[JsonValue], history: _History) -> str:
@@ -286,15 +304,4 @@ def _name_and_args(call: JsonObject, where: str) -> tuple[str, JsonObject]:
     arguments = holder.get("arguments")
     if isinstance(arguments, dict):
         return name, arguments
-    return name, _arguments(as_text(arguments))
-
-
-def _arguments(text: str) -> JsonObject:
-    """The arguments as an object. One bad call in the history must not make the whole conversation unusable."""
-    if not text.strip():
-        return {}
-    try:
-        parsed = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {"_raw": text}
-    return parsed if isinstance(parsed, dict) else {"_raw": text}
+    return name, written_arguments(as_text(arguments))

@@ -8,6 +8,7 @@ import orjson
 from providers.catalogue import ModelInfo
 from providers.errors import UnsupportedFieldError
 from providers.gemini import fields
+from providers.gemini.builtin import lost
 from providers.gemini.lenient import as_object, as_text
 from providers.gemini.schema import clean
 from providers.gemini.schema_subset import to_subset
@@ -18,6 +19,7 @@ from providers.types import JsonObject, JsonValue
 
 _MAX_STOPS = 5
 _INT32 = 0x7FFFFFFF
+_RESOLUTIONS = frozenset({"LOW", "MEDIUM", "HIGH"})
 _ANSWERS = {"text": "TEXT", "image": "IMAGE", "audio": "AUDIO"}
 
 
@@ -50,12 +52,19 @@ def generation_config(
     thinking = thinking_config(request, google, info, maximum, warnings)
     if thinking:
         config["thinkingConfig"] = thinking
-    _modalities(request, info, config)
+    _modalities(request, info, config, warnings)
     _pictures(request, google, info, config, warnings)
-    resolution = as_text(google.get("media_resolution") or google.get("mediaResolution")).upper()
+    resolution = google.get("media_resolution") or google.get("mediaResolution")
     if resolution:
-        config["mediaResolution"] = f"MEDIA_RESOLUTION_{resolution.removeprefix('MEDIA_RESOLUTION_')}"
+        config["mediaResolution"] = _resolution(resolution)
     return config
+
+
+def _resolution(asked: JsonValue) -> str:
+    level = as_text(asked).upper().removeprefix("MEDIA_RESOLUTION_")
+    if level not in _RESOLUTIONS:
+        raise fields.refuse("'media_resolution' must be low, medium or high", "google.media_resolution")
+    return f"MEDIA_RESOLUTION_{level}"
 
 
 def json_config(
@@ -122,6 +131,8 @@ def _sampling(request: Mapping[str, JsonValue], info: ModelInfo, config: JsonObj
     top_p = fields.number(request, "top_p")
     if top_p is not None and top_p > 0:
         values["top_p"] = "topP", min(top_p, 1)
+    elif top_p is not None:  # Google takes no zero
+        warnings.append("top_p=dropped")
     top_k = fields.integer(request, "top_k")
     if top_k is not None and top_k > 0:
         values["top_k"] = "topK", top_k
@@ -158,7 +169,7 @@ def _stop_sequences(request: Mapping[str, JsonValue]) -> list[JsonValue]:
     return stops
 
 
-def _modalities(request: Mapping[str, JsonValue], info: ModelInfo, config: JsonObject) -> None:
+def _modalities(request: Mapping[str, JsonValue], info: ModelInfo, config: JsonObject, warnings: list[str]) -> None:
     """Picture models always get both: alone, IMAGE is refused by the older ones."""
     asked: list[str] = []
     for item in fields.sequence(request, "modalities"):
@@ -173,6 +184,8 @@ def _modalities(request: Mapping[str, JsonValue], info: ModelInfo, config: JsonO
     elif "audio" in asked:
         config["responseModalities"] = ["AUDIO"]
         _speech(request, config)
+    if request.get("audio") and config.get("responseModalities") != ["AUDIO"]:
+        warnings.append("audio=dropped")
 
 
 def _speech(request: Mapping[str, JsonValue], config: JsonObject) -> None:
@@ -195,18 +208,21 @@ def _pictures(
     request: Mapping[str, JsonValue], google: JsonObject, info: ModelInfo, config: JsonObject, warnings: list[str]
 ) -> None:
     """`image_config` as OpenRouter and Google's layer spell it; what the model does not list is left out."""
-    asked = fields.mapping(request, "image_config") or as_object(google.get("image_config"))
+    name = "image_config" if google.get("image_config") is not None else "imageConfig"
+    asked = fields.mapping(request, "image_config") or fields.mapping(google, name, f"google.{name}")
     wanted = {
         "aspectRatio": ("aspect_ratio", info.image.ratios if info.image else ()),
         "imageSize": ("image_size", info.image.tiers if info.image else ()),
     }
+    known = {spelling for field, (snake, _) in wanted.items() for spelling in (field, snake)}
+    warnings.extend(lost("image_config", {key: value for key, value in asked.items() if key not in known}))
     image: JsonObject = {}
-    for field, (name, offered) in wanted.items():
-        value = as_text(asked.get(name) or asked.get(field))
+    for field, (snake, offered) in wanted.items():
+        value = fields.text(asked, snake) or fields.text(asked, field)
         if not value:
             continue
-        if info.image is not None and value not in offered:
-            warnings.append(f"image_config.{name}=dropped")
+        if info.known and value not in offered:
+            warnings.append(f"image_config.{snake}=dropped")
         else:
             image[field] = value
     if image:

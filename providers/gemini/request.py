@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from providers.catalogue import ModelInfo
 from providers.errors import BadRequestError, UnsupportedFieldError
 from providers.gemini import fields
+from providers.gemini.builtin import lost
 from providers.gemini.lenient import as_object, as_text
 from providers.gemini.messages import assemble
 from providers.gemini.options import generation_config, json_config, refuse_streamed_file
@@ -25,11 +26,11 @@ _READ = frozenset(
         "google", "extra_body", "safety_settings",
     }
 )  # fmt: skip
-# Without any effect on the answer's text: dropped in silence.
+# Without any effect on what the caller gets: dropped in silence.
 IGNORED = frozenset(
     {
-        "model", "messages", "stream", "stream_options", "user", "safety_identifier", "metadata", "store", "prediction",
-        "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+        "model", "messages", "stream", "stream_options", "user", "safety_identifier", "metadata", "prompt_cache_key",
+        "prompt_cache_options", "prompt_cache_retention",
     }
 )  # fmt: skip
 _GOOGLE_FIELDS = frozenset(
@@ -63,6 +64,8 @@ def to_generate_content(
         warnings.append("messages=continued")
     if talk.mended:
         warnings.append("messages=results mended")
+    if talk.unheard:
+        warnings.append("messages=audio dropped")
     config = generation_config(asked, google, info, warnings, terms.options)
     if request.stream:
         refuse_streamed_file(asked)
@@ -115,10 +118,9 @@ def _reading(asked: Mapping[str, JsonValue], tooling: Tooling, info: ModelInfo, 
 
 def _google_fields(asked: Mapping[str, JsonValue], dialect: Dialect, warnings: list[str]) -> JsonObject:
     """Google's own options: `google`, or `extra_body.google` when a client sends that key literally."""
-    google = {
-        **as_object(as_object(asked.get("extra_body")).get("google")),
-        **fields.mapping(asked, "google"),
-    }
+    literal = fields.mapping(asked, "extra_body")
+    google = {**fields.mapping(literal, "google", "extra_body.google"), **fields.mapping(asked, "google")}
+    warnings.extend(lost("extra_body", {name: value for name, value in literal.items() if name != "google"}))
     warnings.extend(
         f"google.{name}=dropped" if _PLAIN_NAME.fullmatch(name) else "google=dropped"
         for name in google
@@ -163,4 +165,6 @@ def _add_cache(google: JsonObject, body: JsonObject, warnings: list[str]) -> Non
 def _unknown(asked: Mapping[str, JsonValue]) -> list[str]:
     """Fields that go nowhere. Their names are the caller's text and end in a header: only plain ones are repeated."""
     names = [name for name, value in asked.items() if value is not None and name not in _READ and name not in IGNORED]
+    if asked.get("store") is False:  # what happens anyway
+        names.remove("store")
     return [f"{name}=dropped" if _PLAIN_NAME.fullmatch(name) else "unknown_field=dropped" for name in names]

@@ -13,17 +13,8 @@ from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.signature_cache import NO_RECALL, Recall
 from providers.gemini.speech import as_wav, joined_audio
 from providers.gemini.translated import Reading
-from providers.gemini.usage import usage_from_metadata
+from providers.gemini.usage import tier_of, usage_from_metadata
 from providers.types import ChatResponse, JsonObject, JsonValue
-
-_TIERS = {
-    "standard": "default",
-    # Google Cloud's `trafficType`
-    "on_demand": "default",
-    "on_demand_flex": "flex",
-    "on_demand_priority": "priority",
-    "provisioned_throughput": "scale",
-}
 
 
 def from_generate_content(
@@ -78,9 +69,8 @@ def blocked_by(data: JsonObject) -> str | None:
 
 def extra_of(data: JsonObject) -> JsonObject:
     """Further top-level fields of the answer: the service tier, in OpenAI's words where they differ."""
-    metadata = as_object(data.get("usageMetadata"))
-    tier = (as_text(metadata.get("serviceTier")) or as_text(metadata.get("trafficType"))).lower()
-    return {"service_tier": _TIERS.get(tier, tier)} if tier else {}
+    tier = tier_of(as_object(data.get("usageMetadata")))
+    return {"service_tier": tier} if tier else {}
 
 
 def joined(deltas: Sequence[JsonObject], wav_of: str | None = None) -> JsonObject:

@@ -5,9 +5,12 @@ description. Keywords are known by position: a property that is called `title` o
 Source: https://ai.google.dev/gemini-api/docs/structured-output (read 2026-11-20).
 """
 
+from collections.abc import Iterator
+
 import orjson
 
 from providers.errors import BadRequestError
+from providers.gemini import pointers
 from providers.gemini.lenient import as_list, as_object
 from providers.types import JsonObject, JsonValue
 
@@ -19,6 +22,7 @@ ALLOWED = frozenset(
     }
 )  # fmt: skip
 MAX_DEPTH = 64
+_MAX_NODES = 10_000  # what a reference names may be written out many times; no served schema is near this
 
 _TEXTS = ("$id", "$anchor", "format", "title")
 _NUMBERS = ("minItems", "maxItems", "minimum", "maximum")
@@ -33,16 +37,23 @@ _TOLD = {
     "exclusiveMaximum": "less than",
     "minProperties": "minimum number of properties",
     "maxProperties": "maximum number of properties",
+    "patternProperties": "properties by pattern",
+    "propertyNames": "property names",
+    "dependentRequired": "required together",
+    "not": "not",
+    "contentEncoding": "encoding",
+    "contentMediaType": "content type",
     "default": "default",
 }
 _MAX_TOLD = 200  # characters: a default may be a whole document
-_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_TABLES = frozenset({"properties", "$defs", "definitions"})
 
 
 def clean(schema: JsonValue, param: str) -> JsonObject:
     """A new schema with allowed keywords only. `param` names the schema in errors.
 
-    Raises BadRequestError for a reference to another document and for nesting past 64 levels.
+    What the schema accepts, the new one accepts too; it may accept more. Raises BadRequestError for a reference to
+    another document, for nesting past 64 levels, and for more than 10,000 subschemas once `allOf` is written out.
     """
     return Cleaner(schema, param).node(schema, 0)
 
@@ -61,13 +72,15 @@ class Cleaner:
     def __init__(self, root: JsonValue, param: str) -> None:
         self._root = as_object(root)
         self._param = param
+        self._nodes = 0
 
     def node(self, schema: JsonValue, depth: int) -> JsonObject:
         if depth > MAX_DEPTH:
-            raise BadRequestError("the schema is nested too deeply", param=self._param, code="invalid_value")
+            raise self._refused("the schema is nested too deeply")
+        self._count()
         source = as_object(schema)  # `true` is the schema that takes anything
         if "allOf" in source:
-            source = self._merged(source, depth)
+            source = self.merged(source)
         if isinstance(source.get("$ref"), str):
             return self._reference(source, depth)
         cleaned = self._plain(source)
@@ -111,7 +124,9 @@ class Cleaner:
         if isinstance(items, dict) or items is True:
             cleaned["items"] = self.node(items, depth + 1)
         extra = source.get("additionalProperties")
-        if isinstance(extra, bool):
+        if as_object(source.get("patternProperties")):
+            pass  # what a lost pattern lets in is no longer told from what it does not
+        elif isinstance(extra, bool):
             cleaned["additionalProperties"] = extra
         elif isinstance(extra, dict):
             cleaned["additionalProperties"] = self.node(extra, depth + 1)
@@ -126,11 +141,11 @@ class Cleaner:
             cleaned["properties"] = {
                 name: self.node(value, depth + 1) for name, value in properties.items() if value is not False
             }
-            cleaned.setdefault("type", "object")
+            if not cleaned.keys() & {"anyOf", "oneOf", "enum"}:  # else they say what it may be
+                cleaned.setdefault("type", "object")
         for key in ("required", "propertyOrdering"):
-            names: list[JsonValue] = [
-                name for name in as_list(source.get(key)) if isinstance(name, str) and properties.get(name) is not False
-            ]
+            asked = dict.fromkeys(name for name in as_list(source.get(key)) if isinstance(name, str))
+            names: list[JsonValue] = [name for name in asked if properties.get(name) is not False]
             if names:
                 cleaned[key] = names
 
@@ -139,33 +154,55 @@ class Cleaner:
         return {name: self.node(value, depth + 1) for name, value in found.items()}
 
     def _reference(self, source: JsonObject, depth: int) -> JsonObject:
-        """A reference may have no neighbours but `$` ones; a description moves around it, the rest goes."""
-        reference: JsonObject = {"$ref": self._local(source)}
+        """A reference may have no neighbours but `$` ones; a description moves around it, the rest goes.
+
+        One to a place that cleaning takes away is written out.
+        """
+        pointer = str(source["$ref"])
+        target = self.target(pointer)
         description = described(source)
-        cleaned: JsonObject = {"anyOf": [reference], "description": description} if description else reference
+        reference: JsonObject = (
+            {"$ref": pointers.renamed(pointer)} if pointers.stays(self._root, pointer) else self.node(target, depth + 1)
+        )
+        branches: list[JsonValue] = [reference]
+        if source.get("nullable") is True:
+            branches.append({"type": "null"})
+        cleaned: JsonObject = {"anyOf": branches} if description or len(branches) > 1 else reference
+        if description:
+            cleaned["description"] = description
         definitions = self._definitions(source, depth)
         if definitions:
             cleaned["$defs"] = definitions
         return cleaned
 
-    def _local(self, source: JsonObject) -> str:
-        reference = str(source["$ref"])
-        if not reference.startswith("#"):
-            raise BadRequestError("the schema refers to another document", param=self._param, code="invalid_value")
-        return renamed(reference)
-
-    def _merged(self, source: JsonObject, depth: int) -> JsonObject:
+    def merged(self, source: JsonObject) -> JsonObject:
         """`allOf` folded into its parent: properties and required names joined, otherwise the parent wins."""
-        branches = [as_object(item) for item in as_list(source["allOf"])]
+        branches = as_list(source["allOf"])
         merged = {key: value for key, value in source.items() if key != "allOf"}
-        if len(branches) == 1 and "$ref" in branches[0] and not _shapes(merged):
-            return {**merged, **branches[0]}
-        for branch in branches:
-            target = self.resolve(branch)
-            if "allOf" in target and depth < MAX_DEPTH:
-                target = self._merged(target, depth + 1)
-            _fold(merged, target)
+        if len(branches) == 1 and "$ref" in as_object(branches[0]) and not _shapes(merged):
+            return {**merged, **as_object(branches[0])}
+        for key in _TABLES & merged.keys():
+            merged[key] = dict(as_object(merged[key]))
+        if "required" in merged:
+            merged["required"] = list(as_list(merged["required"]))
+        for branch in self._joined(branches):
+            _fold(merged, branch)
         return merged
+
+    def _joined(self, branches: list[JsonValue]) -> Iterator[JsonObject]:
+        """Everything that `allOf` joins, through references and further ones; each reference is followed once."""
+        followed: set[str] = set()
+        waiting = branches[::-1]
+        while waiting:
+            self._count()
+            branch = as_object(waiting.pop())
+            pointer = branch.get("$ref")
+            if not isinstance(pointer, str):
+                yield branch
+                waiting.extend(reversed(as_list(branch.get("allOf"))))
+            elif pointer not in followed:
+                followed.add(pointer)
+                waiting.append(self.target(pointer))
 
     def resolve(self, node: JsonObject) -> JsonObject:
         """What a local reference points at; the node itself when it is none, and {} when it points nowhere."""
@@ -179,26 +216,16 @@ class Cleaner:
     def target(self, reference: str) -> JsonObject:
         """The subschema at a `#/...` pointer, as the client wrote it; {} when there is none."""
         if not reference.startswith("#"):
-            raise BadRequestError("the schema refers to another document", param=self._param, code="invalid_value")
-        found: JsonValue = self._root
-        for segment in reference[2:].split("/") if reference.startswith("#/") else ():
-            name = segment.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list):
-                found = found[int(name)] if name.isdecimal() and int(name) < len(found) else None
-            else:
-                found = as_object(found).get(name)
-        return as_object(found)
+            raise self._refused("the schema refers to another document")
+        return pointers.target(self._root, reference)
 
+    def _count(self) -> None:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise self._refused("the schema is too large")
 
-def renamed(reference: str) -> str:
-    """A `#/...` pointer with `definitions` written `$defs`, by position: a property may bear that name."""
-    segments = reference.split("/")
-    is_name = False
-    for position, segment in enumerate(segments):
-        if not is_name and segment == "definitions":
-            segments[position] = "$defs"
-        is_name = not is_name and segment in _NAMED
-    return "/".join(segments)
+    def _refused(self, message: str) -> BadRequestError:
+        return BadRequestError(message, param=self._param, code="invalid_value")
 
 
 def described(source: JsonObject) -> str:
@@ -248,11 +275,13 @@ def _shapes(node: JsonObject) -> bool:
 
 
 def _fold(merged: JsonObject, branch: JsonObject) -> None:
+    """Add to `merged`, in place, what it does not say yet. Its tables and its list of names are its own."""
     for key, value in branch.items():
-        if key in ("properties", "$defs", "definitions"):
-            merged[key] = {**as_object(value), **as_object(merged.get(key))}
+        if key in _TABLES:
+            table = as_object(merged.setdefault(key, {}))
+            for name, item in as_object(value).items():
+                table.setdefault(name, item)
         elif key == "required":
-            names = as_list(merged.get(key))
-            merged[key] = [*names, *(name for name in as_list(value) if name not in names)]
-        elif key not in merged:
-            merged[key] = value
+            as_list(merged.setdefault(key, [])).extend(as_list(value))
+        elif key != "allOf":
+            merged.setdefault(key, value)

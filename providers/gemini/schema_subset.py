@@ -52,22 +52,10 @@ class _Converter:
             rest = {key: value for key, value in source.items() if key != "$ref"}
             return self.node({**self._cleaner.target(reference), **rest}, (*open_refs, reference), depth + 1)
         if "allOf" in source:
-            source = self._all_of(source)
+            source = self._cleaner.merged(source)
+            if "$ref" in source:
+                return self.node(source, open_refs, depth + 1)
         return self._union(source, open_refs, depth) or self._single(source, open_refs, depth)
-
-    def _all_of(self, source: JsonObject) -> JsonObject:
-        merged = {key: value for key, value in source.items() if key != "allOf"}
-        for branch in as_list(source["allOf"]):
-            target = self._cleaner.resolve(as_object(branch))
-            for key, value in target.items():
-                if key == "properties":
-                    merged[key] = {**as_object(value), **as_object(merged.get(key))}
-                elif key == "required":
-                    merged[key] = [*as_list(merged.get(key)), *as_list(value)]
-                else:
-                    merged.setdefault(key, value)
-        merged.pop("allOf", None)
-        return merged
 
     def _union(self, source: JsonObject, open_refs: tuple[str, ...], depth: int) -> JsonObject | None:
         """`anyOf`, `oneOf` and lists of types. A union stands alone; its neighbours move into the branches."""

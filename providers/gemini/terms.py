@@ -31,7 +31,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     they did is sent back. `body_tier`: the service tier is a field, else headers. `labels`: a request may be labelled.
     `files`: the Files API exists. `bare_media`: a user turn may be a picture without a word. `google`: fields of the
     `google` object that only this API knows, with the place they go to. `safety`: fields of a safety setting.
-    `refused`: settings of built-in tools that only the other API knows, by tool.
+    `refused`: settings of built-in tools that only the other API knows, by tool; `lacks`: such tools themselves.
     """
 
     name: str
@@ -44,9 +44,14 @@ class Dialect(Struct, frozen=True, kw_only=True):
     google: Mapping[str, str] = {}
     safety: tuple[str, ...] = ("category", "threshold")
     refused: Mapping[str, frozenset[str]] = {}
+    lacks: frozenset[str] = frozenset()
 
 
-DEVELOPER = Dialect(name="developer", refused={"googleSearch": frozenset({"excludeDomains", "exclude_domains"})})
+DEVELOPER = Dialect(
+    name="developer",
+    refused={"googleSearch": frozenset({"excludeDomains", "exclude_domains"})},
+    lacks=frozenset({"enterpriseWebSearch"}),
+)
 VERTEX = Dialect(
     name="vertex",
     server_tools=False,
@@ -65,6 +70,7 @@ VERTEX = Dialect(
     },
     safety=("category", "threshold", "method"),
     refused={"googleSearch": frozenset({"timeRangeFilter", "time_range_filter"})},
+    lacks=frozenset({"fileSearch", "mcpServers"}),
 )
 # An API key instead of a project. It refuses ids of calls: https://github.com/vercel/ai/issues/15664 (read 2026-11-20).
 EXPRESS = replace(VERTEX, name="express", call_ids=False)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from providers.catalogue import ModelInfo
 from providers.errors import UnsupportedFieldError
 from providers.gemini import fields
+from providers.gemini.builtin import for_dialect, lost, read_built_in
 from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.schema import clean, has_parameters
 from providers.gemini.schema_subset import to_subset
@@ -19,19 +20,6 @@ from providers.types import JsonObject, JsonValue
 _MAX_NAME = 64
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _LEGAL = _LETTERS | frozenset("0123456789-")
-# Tools Google runs itself, by every spelling clients use.
-_BUILT_IN = {
-    "googleSearch": "googleSearch",
-    "google_search": "googleSearch",
-    "web_search": "googleSearch",
-    "web_search_preview": "googleSearch",
-    "codeExecution": "codeExecution",
-    "code_execution": "codeExecution",
-    "urlContext": "urlContext",
-    "url_context": "urlContext",
-    "googleMaps": "googleMaps",
-    "google_maps": "googleMaps",
-}
 
 
 class Names:
@@ -104,9 +92,10 @@ def translate_tools(
     when the model takes no tools or the kind is not known here.
     """
     legacy = not request.get("tools") and bool(request.get("functions"))
-    declared, built_in = _read_functions(request) if legacy else _read_tools(request)
+    declared, built_in = _read_functions(request) if legacy else _read_tools(request, warnings)
     if request.get("web_search_options") is not None:
         built_in.setdefault("googleSearch", {})
+        warnings.extend(lost("web_search_options", fields.mapping(request, "web_search_options")))
     if declared and not info.tools:
         raise UnsupportedFieldError("this model takes no tools", param="functions" if legacy else "tools")
     names = Names(tool.name for tool in declared)
@@ -120,7 +109,7 @@ def translate_tools(
             raise UnsupportedFieldError("this model takes no built-in tools together with functions", param=places[0])
         warnings.extend(f"{place}=dropped" for place in places)
         built_in = {}
-    tools.extend({name: _known(name, settings, terms, warnings)} for name, settings in built_in.items())
+    tools.extend(for_dialect(name, settings, terms.dialect, warnings) for name, settings in built_in.items())
     if built_in and declarations:
         config["includeServerSideToolInvocations"] = True
     return Tooling(
@@ -139,19 +128,11 @@ def _mixes(info: ModelInfo) -> bool:
     return info.family == 0.0 or info.family >= 3.0
 
 
-def _known(name: str, settings: JsonValue, terms: Terms, warnings: list[str]) -> JsonObject:
-    """The settings of a built-in tool without those of the other API."""
-    refused = terms.dialect.refused.get(name, frozenset())
-    given = as_object(settings)
-    warnings.extend(f"tools.{name}.{field}=dropped" for field in given if field in refused)
-    return {field: value for field, value in given.items() if field not in refused}
-
-
 def _field_of(name: str, request: Mapping[str, JsonValue]) -> str:
     return "web_search_options" if name == "googleSearch" and "web_search_options" in request else f"tools.{name}"
 
 
-def _read_tools(request: Mapping[str, JsonValue]) -> tuple[list[_Declared], dict[str, JsonValue]]:
+def _read_tools(request: Mapping[str, JsonValue], warnings: list[str]) -> tuple[list[_Declared], dict[str, JsonValue]]:
     declared: list[_Declared] = []
     built_in: dict[str, JsonValue] = {}
     for position, tool in enumerate(fields.sequence(request, "tools")):
@@ -165,10 +146,8 @@ def _read_tools(request: Mapping[str, JsonValue]) -> tuple[list[_Declared], dict
         elif kind == "custom":
             declared.append(_custom(as_object(tool.get("custom")) or tool, f"{where}.custom"))
         else:
-            name = _built_in(tool)
-            if name is None:
-                raise UnsupportedFieldError("this type of tool is not supported here", param=f"{where}.type")
-            built_in[name] = as_object(tool.get(name))
+            name, settings = read_built_in(tool, where, warnings)
+            built_in[name] = settings
     _refuse_duplicates(declared)
     return declared, built_in
 
@@ -188,13 +167,6 @@ def _refuse_duplicates(declared: list[_Declared]) -> None:
         if tool.name in seen:
             raise fields.refuse("two tools have the same name", f"{tool.param}.name")
         seen.add(tool.name)
-
-
-def _built_in(tool: JsonObject) -> str | None:
-    kind = tool.get("type")
-    if isinstance(kind, str):
-        return _BUILT_IN.get(kind) or ("googleSearch" if kind.startswith("web_search") else None)
-    return next((_BUILT_IN[key] for key in tool if key in _BUILT_IN), None)
 
 
 def _function(function: JsonObject, where: str) -> _Declared:

@@ -1,7 +1,16 @@
 """`usageMetadata` -> token counts in OpenAI's terms."""
 
-from providers.gemini.lenient import as_count
+from providers.gemini.lenient import as_count, as_text
 from providers.types import JsonObject, JsonValue, Usage
+
+_TIERS = {
+    "standard": "default",
+    # Google Cloud's `trafficType`
+    "on_demand": "default",
+    "on_demand_flex": "flex",
+    "on_demand_priority": "priority",
+    "provisioned_throughput": "scale",
+}
 
 
 def usage_from_metadata(metadata: JsonObject, searches: int = 0) -> Usage:
@@ -29,8 +38,17 @@ def usage_from_metadata(metadata: JsonObject, searches: int = 0) -> Usage:
         audio_completion_tokens=audio_out,
         image_completion_tokens=image_out,
         searches=searches,
+        tier=tier_of(metadata),
         estimated=not (prompt or output or thoughts or fed_back or total),
     )
+
+
+def tier_of(metadata: JsonObject) -> str:
+    """The service tier that served, in OpenAI's words where they differ; "" when the upstream does not say."""
+    if "serviceTier" not in metadata and "trafficType" not in metadata:
+        return ""
+    tier = (as_text(metadata.get("serviceTier")) or as_text(metadata.get("trafficType"))).lower()
+    return _TIERS.get(tier, tier)
 
 
 def _of_modalities(details: JsonValue) -> tuple[int, int]:

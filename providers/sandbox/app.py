@@ -184,7 +184,7 @@ class Sandbox:
     def _quota(self, entry: Entry) -> None:
         """Count the request against its model's quota. Raises RefusedError (429) beyond it."""
         limit = self.config.quota_of(entry.label, entry.model)
-        if limit is None or entry.operation in ("models", "count", "file"):
+        if limit is None or entry.operation in ("models", "count", "cache", "file"):
             return
         recent = self._recent.setdefault((entry.label, entry.model), deque())
         now = time.monotonic()

@@ -27,9 +27,9 @@ _ZEROS = 16 * 1024 * 1024
 
 
 def refusal(fault: Fault, dialect: str, model: str) -> Answer:
-    """The answer of a refusal fault, in the dialect's own error body."""
+    """The answer of a refusal fault, in the dialect's own error body. `status-N` takes a `message` of one's own."""
     if "status" in fault.args:
-        return error_answer(dialect, int(fault.args["status"]))
+        return error_answer(dialect, int(fault.args["status"]), fault.text("message", ""))
     if fault.name == "bad-key":
         return gemini_bad_key() if dialect == "gemini" else error_answer(dialect, 401)
     if fault.name == "context-too-long":

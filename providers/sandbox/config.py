@@ -26,9 +26,9 @@ class FaultRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fault and where it strikes.
 
     `label`, `model` and `on` (an operation: generate, stream, count, embed, chat, images, edits, submit, poll, cancel,
-    file, models) narrow it; None matches all, except that `models`, `count`, `cancel` and `file` are only struck when
-    named. `times` is how often it may strike (None: for ever), `rate` the share of matching requests it strikes (0 to
-    1). `args` belong to the fault: see `faults.FAULTS`.
+    file, models, cache) narrow it; None matches all, except that `models`, `count`, `cache`, `cancel` and `file` are
+    only struck when named. `times` is how often it may strike (None: for ever), `rate` the share of matching requests
+    it strikes (0 to 1). `args` belong to the fault: see `faults.FAULTS`.
     """
 
     fault: str

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from providers.sandbox.config import FaultRule
 
-_QUIET_OPERATIONS = frozenset({"models", "count", "cancel", "file"})  # struck only by a rule that names them
+_QUIET_OPERATIONS = frozenset({"models", "count", "cache", "cancel", "file"})  # struck only by a rule that names them
 _STATUS = re.compile(r"status-([2-5]\d\d)\Z")
 _IN_PROMPT = re.compile(rb"sandbox-fault:\s*([a-z0-9-]+(?:;[a-z_]+=[^;\s\"\\]+)*)")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from providers.sandbox import pictures
+from providers.sandbox import gemini_caches, pictures
 from providers.sandbox.brain import Prompt, Reply, Tool, answer_to, identifier
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.exchange import Answer, Incoming, Route
@@ -15,6 +15,7 @@ from providers.sandbox.faults import Fault
 from providers.sandbox.gemini_answer import Told, chunks_of, merged, spoiled
 from providers.sandbox.gemini_embeddings import EMBEDDING_MODELS, embed_batch, embed_one
 from providers.sandbox.gemini_fields import COUNT, GENERATE, read, refuse
+from providers.sandbox.gemini_listing import listing
 from providers.sandbox.gemini_models import GEMINI_MODELS, IMAGE_TOKENS, LEVEL_TOKENS, GeminiModel, pixels
 from providers.sandbox.gemini_rules import check_request
 from providers.sandbox.gemini_turns import check_part, check_turns
@@ -35,13 +36,16 @@ _VERBS = {
     "batchEmbedContents": "embed",
 }
 _QUERY = frozenset({b"alt", b"$alt", b"pageSize", b"pageToken", b""})
-_TIER = (b"x-gemini-service-tier", b"standard")
+_TIER = b"x-gemini-service-tier"
+_TIERS = frozenset({"standard", "flex", "priority"})
 
 Json = Mapping[str, Any]
 
 
 def route(incoming: Incoming, config: SandboxConfig) -> Route:
     """Raises RefusedError for a URL that is not Gemini's."""
+    if (cache := gemini_caches.PATH.match(incoming.path)) is not None:
+        return Route(operation="cache", payload=cache[1])
     match = _PATH.match(incoming.path)
     if match is None:
         raise RefusedError(html_page(404))
@@ -69,7 +73,10 @@ def answer(incoming: Incoming, route: Route, config: SandboxConfig, fault: Fault
             )
         streamed_array = streamed_array or (key in (b"alt", b"$alt") and value != b"sse")
     if route.operation == "models":
-        return _models(route.model, config)
+        models = {name: model for name in config.gemini_models if (model := _known(name, config)) is not None}
+        return listing(route.model, {**GEMINI_MODELS, **models})
+    if route.operation == "cache":
+        return _cache(incoming, route.payload, config)
     if route.operation == "embed":
         return _embeddings(incoming, route.model, fault)
     model = _known(route.model, config)
@@ -78,12 +85,12 @@ def answer(incoming: Incoming, route: Route, config: SandboxConfig, fault: Fault
     request = _decoded(incoming.body)
     if route.operation == "count":
         return _count(request, model)
-    told = _told(read(request, GENERATE), model, route.model, incoming.key, config.seed, fault)
+    told = _told(read(request, GENERATE), model, route.model, incoming, config.seed, fault)
     if route.operation == "stream":
         return _streamed(told, fault, as_events=b"alt=sse" in incoming.query and not streamed_array)
     whole = spoiled([merged(told)], fault, told)[0]
     return Answer(
-        headers=(GEMINI_JSON, _TIER),
+        headers=(GEMINI_JSON, (_TIER, told.tier.encode())),
         body=orjson.dumps(whole),
         tokens=told.reply.tokens + told.reply.thought_tokens,
         wait_s=told.reply.wait_s,
@@ -99,6 +106,20 @@ def _embeddings(incoming: Incoming, name: str, fault: Fault | None) -> Answer:
     return embed(_decoded(incoming.body), model, fault)
 
 
+def _cache(incoming: Incoming, name: str, config: SandboxConfig) -> Answer:
+    """A cache is made, or looked at."""
+    key = incoming.header(b"x-goog-api-key")
+    if incoming.method == "GET":
+        return gemini_caches.shown(name, GEMINI_MODELS, key)
+    if incoming.method != "POST" or "/" in name:
+        raise RefusedError(html_page(404))
+    request = gemini_caches.read_creation(_decoded(incoming.body))
+    model = _known(request["model"].removeprefix("models/"), config)
+    if model is None:
+        raise _not_found(request["model"].removeprefix("models/"), "createCachedContent")
+    return gemini_caches.created(request, model, sum(_prompt_tokens(request, model).values()), key)
+
+
 def _streamed(told: Told, fault: Fault | None, *, as_events: bool) -> Answer:
     chunks = [orjson.dumps(chunk) for chunk in spoiled(chunks_of(told), fault, told)]
     if as_events:
@@ -108,7 +129,7 @@ def _streamed(told: Told, fault: Fault | None, *, as_events: bool) -> Answer:
         frames = [(b",\r\n" if number else b"[") + chunk for number, chunk in enumerate(chunks)] + [b"\n]\n"]
         kind = GEMINI_JSON[1]
     return Answer(
-        headers=((b"content-type", kind), _TIER),
+        headers=((b"content-type", kind), (_TIER, told.tier.encode())),
         frames=tuple(frames),
         tokens=told.reply.tokens + told.reply.thought_tokens,
         wait_s=told.reply.wait_s,
@@ -153,7 +174,7 @@ def _decoded(body: bytes) -> Any:
         raise refuse(f"Invalid JSON payload received. {str(exc).capitalize()}.") from exc
 
 
-def _told(request: Json, model: GeminiModel, name: str, key: str, seed: int, fault: Fault | None) -> Told:
+def _told(request: Json, model: GeminiModel, name: str, incoming: Incoming, seed: int, fault: Fault | None) -> Told:
     """Check the request, let the model answer it, and count its tokens."""
     check_turns(request.get("contents") or [], model)
     for number, part in enumerate((request.get("systemInstruction") or {}).get("parts") or []):
@@ -161,6 +182,10 @@ def _told(request: Json, model: GeminiModel, name: str, key: str, seed: int, fau
     check_request(request, model)
     prompt = _prompt(request, model, name, seed)
     counts = _prompt_tokens(request, model)
+    cached = 0
+    if "cachedContent" in request:
+        cached = gemini_caches.tokens_of(request["cachedContent"], model, incoming.header(b"x-goog-api-key"))
+        counts["TEXT"] += cached
     if sum(counts.values()) > model.window:
         raise refuse(
             f"The input token count ({sum(counts.values())}) exceeds the maximum number of tokens allowed "
@@ -176,14 +201,23 @@ def _told(request: Json, model: GeminiModel, name: str, key: str, seed: int, fau
     return Told(
         model=model,
         name=name,
-        response_id=identifier("", key, 22),
+        response_id=identifier("", incoming.key, 22),
         reply=prompt_reply,
         picture=picture,
         prompt_counts=counts,
+        cached=cached,
         include_thoughts=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
         candidates=config.get("candidateCount", 1),
         searched=any("googleSearch" in tool for tool in request.get("tools") or ()),
+        tier=_tier(request),
     )
+
+
+def _tier(request: Json) -> str:
+    tier = str(request.get("serviceTier") or "standard").lower()
+    if tier not in _TIERS:
+        raise refuse(f"Invalid value at 'service_tier' (type.googleapis.com/google.ai.ServiceTier), \"{tier}\"")
+    return tier
 
 
 def _picture(request: Json, model: GeminiModel, prompt: Prompt, fault: Fault | None) -> tuple[dict[str, Any], Reply]:
@@ -289,31 +323,3 @@ def _count(body: Any, model: GeminiModel) -> Answer:
     details = [{"modality": key, "tokenCount": value} for key, value in counts.items()]
     made = {"totalTokens": sum(counts.values()), "promptTokensDetails": details}
     return Answer(headers=(GEMINI_JSON,), body=orjson.dumps(made))
-
-
-def _models(name: str, config: SandboxConfig) -> Answer:
-    names = [*GEMINI_MODELS, *config.gemini_models]
-    if name:
-        model = _known(name, config)
-        if model is None:
-            raise _not_found(name, "getModel")
-        return Answer(headers=(GEMINI_JSON,), body=orjson.dumps(_described(name, model)))
-    listed = [_described(one, model) for one in names if (model := _known(one, config)) is not None]
-    return Answer(headers=(GEMINI_JSON,), body=orjson.dumps({"models": listed}))
-
-
-def _described(name: str, model: GeminiModel) -> dict[str, Any]:
-    return {
-        "name": f"models/{name}",
-        "version": "001",
-        "displayName": name.replace("-", " ").title(),
-        "description": "Simulated by the sandbox.",
-        "inputTokenLimit": model.window,
-        "outputTokenLimit": model.max_output,
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
-        "temperature": 1,
-        "topP": 0.95,
-        "topK": 64,
-        "maxTemperature": 2,
-        "thinking": model.thinking > 0 or bool(model.levels),
-    }

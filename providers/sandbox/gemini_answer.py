@@ -17,7 +17,9 @@ Chunk = dict[str, Any]
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """Everything an answer is made of. `picture` is inlineData plus its `tokens`; counts are tokens by modality."""
+    """Everything an answer is made of. `picture` is inlineData plus its `tokens`; counts are tokens by modality,
+    `cached` those of them that a named cache holds, `tier` is the service tier that serves.
+    """
 
     model: GeminiModel
     name: str
@@ -25,9 +27,11 @@ class Told(Struct, frozen=True, kw_only=True):
     reply: Reply
     picture: dict[str, Any] | None
     prompt_counts: Mapping[str, int]
+    cached: int = 0
     include_thoughts: bool
     candidates: int
     searched: bool
+    tier: str = "standard"
 
 
 def merged(told: Told) -> Chunk:
@@ -112,13 +116,16 @@ def _usage(told: Told, tokens: int) -> Chunk:
     usage["promptTokensDetails"] = [
         {"modality": modality, "tokenCount": count} for modality, count in told.prompt_counts.items()
     ]
+    if told.cached:
+        usage["cachedContentTokenCount"] = told.cached
+        usage["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": told.cached}]
     if told.picture is not None and tokens >= told.picture["tokens"]:
         usage["candidatesTokensDetails"] = [{"modality": "IMAGE", "tokenCount": told.picture["tokens"]}]
     if searched:
         usage["toolUsePromptTokenCount"] = searched
     if thoughts:
         usage["thoughtsTokenCount"] = thoughts
-    usage["serviceTier"] = "standard"
+    usage["serviceTier"] = told.tier
     return usage
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from providers.sandbox.gemini_fields import BUILT_IN_TOOLS, refuse
 from providers.sandbox.gemini_models import GeminiModel
-from providers.sandbox.refusals import RefusedError, gemini_error
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}\Z")
 _MIME_TYPES = frozenset({"text/plain", "application/json", "text/x.enum"})
@@ -34,14 +33,12 @@ def check_request(request: Json, model: GeminiModel) -> None:
 
 
 def _cached_content(request: Json) -> None:
-    if "cachedContent" not in request:
-        return
-    if any(key in request for key in ("systemInstruction", "tools", "toolConfig")):
+    given = any(key in request for key in ("systemInstruction", "tools", "toolConfig"))
+    if given and "cachedContent" in request:
         raise refuse(
             "CachedContent can not be used with GenerateContent request setting system_instruction, tools or "
             "tool_config.\n\nProposed fix: move those values to CachedContent from GenerateContent request."
         )
-    raise RefusedError(gemini_error(403, "CachedContent not found (or permission denied)"))
 
 
 def _safety(request: Json) -> None:

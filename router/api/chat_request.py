@@ -53,7 +53,16 @@ _FORBIDDEN = frozenset(
 
 # The optional fields that routing looks at.
 _TELLING = frozenset(
-    {"tools", "parallel_tool_calls", "response_format", "reasoning_effort", "n", "modalities", "metadata"}
+    {
+        "tools",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "service_tier",
+        "n",
+        "modalities",
+        "metadata",
+    }
 )
 _NO_MORE: Mapping[str, Any] = {}
 
@@ -330,7 +339,7 @@ def _features(request: ChatRequest, shape: _Shape, raw: Mapping[str, Raw], key: 
 
 def _told(fields: Mapping[str, JsonValue]) -> dict[str, Any]:
     """The features that optional fields tell, those named in `_TELLING`."""
-    tools, n = fields.get("tools"), fields.get("n")
+    tools, n, tier = fields.get("tools"), fields.get("n"), fields.get("service_tier")
     modalities = fields.get("modalities")
     wanted = [str(item).lower() for item in modalities] if isinstance(modalities, list) else []
     metadata = fields.get("metadata")
@@ -340,6 +349,7 @@ def _told(fields: Mapping[str, JsonValue]) -> dict[str, Any]:
         "parallel_tools": fields.get("parallel_tool_calls") is True,
         "json_schema": isinstance(response_format, dict) and response_format.get("type") == "json_schema",
         "reasoning_effort": str(fields.get("reasoning_effort") or ""),
+        "service_tier": tier if isinstance(tier, str) else "",
         "n": int(n) if isinstance(n, int) else 1,
         "image_out": "image" in wanted,
         "audio_out": "audio" in wanted,

@@ -7,15 +7,16 @@ from providers.catalogue import ImagePrice, ModelInfo, Price
 from providers.types import ImageSize, Usage
 from router.routing.plan import Features
 
-_ZERO = Decimal(0)
+_ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
 _MILLIONTH = Decimal("0.000001")
 _IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x output tokens per picture, by tier
 _DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size; of the tier 1K
 
 
-def expected_cost(price: Price | None, features: Features, output_tokens: float) -> Decimal | None:
-    """The cost of this request at this price row if the answer is `output_tokens` long (per choice)."""
+def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day: date) -> Decimal | None:
+    """The cost of this request on this model if the answer is `output_tokens` long (per choice)."""
+    price = info.price_on(day)
     if price is None:
         return None
     if features.kind == "image":
@@ -30,6 +31,8 @@ def expected_cost(price: Price | None, features: Features, output_tokens: float)
     if output_price is not None:
         cost += completion_tokens * output_price
     cost *= _MILLIONTH  # a product of decimals costs a sixth of a quotient
+    if features.service_tier and features.service_tier in info.tiers:
+        cost *= info.tiers[features.service_tier]
     if features.image_out:
         picture = _one_picture(price, features.size, features.quality)
         return None if picture is None else cost + picture
@@ -58,7 +61,7 @@ def actual_cost(
     cost = None
     counted = usage is not None and not usage.estimated and (not images or usage.completion_tokens > 0)
     if price is not None and usage is not None and (counted or info.kind == "embedding"):
-        cost = usage_cost(price, usage)
+        cost = usage_cost(price, usage, info.tiers.get(usage.tier, _ONE))
         if cost is not None and not counted:
             return cost, "estimated"
     if price is not None and cost is None and images:
@@ -66,8 +69,10 @@ def actual_cost(
     return (cost, "catalogue") if cost is not None else (None, "unknown")
 
 
-def usage_cost(price: Price, usage: Usage) -> Decimal | None:
+def usage_cost(price: Price, usage: Usage, factor: Decimal = _ONE) -> Decimal | None:
     """Token counts at one price row. The whole request falls in the long-context tier or none of it does.
+
+    `factor` is the service tier's; searches cost the same in all of them.
 
     None when a price that is needed is unknown. Counts that contradict each other never make it negative.
     """
@@ -93,6 +98,7 @@ def usage_cost(price: Price, usage: Usage) -> Decimal | None:
         cost += usage.image_completion_tokens * price.image_output
         text_out = max(0, text_out - usage.image_completion_tokens)
     cost += text_out * (output_price or _ZERO)
+    cost *= factor
     if usage.searches and price.search_per_1k is not None:
         cost += usage.searches * price.search_per_1k * 1000  # per thousand searches, on the per-million scale
     return cost / _MILLION

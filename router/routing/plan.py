@@ -45,6 +45,7 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     parallel_tools: bool = False
     json_schema: bool = False
     reasoning_effort: str = ""
+    service_tier: str = ""
     stream: bool = False
     n: int = 1
     image_out: bool = False

@@ -105,7 +105,8 @@ class Planner:
         excluded: list[Excluded] = []
         seen: set[tuple[str, str]] = set()
         missing = attempts
-        for group in self._resolver.groups(features, directives, warnings):
+        for found in self._resolver.groups(features, directives, warnings):
+            group = found if found.ends is None else self._resolver.on(day, found, warnings)
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
             groups.append(group)
@@ -185,7 +186,7 @@ class Planner:
             tokens = info.max_output_tokens
         state = self._health.target(provider, model, info)
         prediction = state.latency.predict(features, tokens, asked.prompt_factor, now)
-        expected = cost.expected_cost(info.price_on(asked.day), features, tokens)
+        expected = cost.expected_cost(info, features, tokens, asked.day)
         reason = over_limit(expected, prediction, features, asked.directives) if asked.limited else ""
         blocked_s, why = self._health.block(state, provider, now)
         if not reason and why == "rate limited":

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from typing import get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo, lookup
 from router.errors import UnknownModelError
@@ -37,7 +39,8 @@ class Target(Struct, frozen=True, kw_only=True, gc=False):
 class Group(Struct, frozen=True, gc=False):
     """Targets that compete with each other: those of one public model. Groups are asked one after the other.
 
-    `space` is the vector space that an embedding request's answer must lie in; "" for other requests.
+    `space` is the vector space that an embedding request's answer must lie in; "" for other requests. `ends` is the
+    first day on which another model takes the place of one of them, None: none is known to end.
     """
 
     route: str
@@ -46,6 +49,7 @@ class Group(Struct, frozen=True, gc=False):
     slo: Slo
     reason: str
     space: str = ""
+    ends: date | None = None
 
 
 class _Walked(Struct, frozen=True, gc=False):
@@ -93,6 +97,36 @@ class Resolver:
         for name in own.fallbacks if own else ():
             yield self._resolve(name, features, f"fallback {name}", warnings)
 
+    def on(self, day: date, group: Group, warnings: list[str]) -> Group:
+        """The group as of `day` (UTC): a model that has ended is asked no more, its successor is, at the same provider.
+
+        Notes it in `warnings`. Whoever still answers to the old name does so with another model at another price.
+        """
+        if group.ends is None or day < group.ends:
+            return group
+        targets = []
+        for target in group.targets:
+            current = self._current(target, day)
+            if current is not target:
+                warnings.append(f"model={target.model} is served by {current.model}")
+            targets.append(current)
+        return replace(group, targets=tuple(targets))
+
+    def _current(self, target: Target, day: date) -> Target:
+        for _ in range(_MAX_HOPS):
+            ends = _end(target.info)
+            if ends is None or day < ends:
+                break
+            target = self._target(
+                TargetSettings(
+                    provider=target.provider,
+                    model=str(target.info.successor),
+                    weight=target.weight,
+                    timeout_s=target.timeout_s,
+                )
+            )
+        return target
+
     def _resolve(self, name: str, features: Features, because: str, warnings: list[str]) -> Group:
         """The group that `name` leads to. Where only its own rules depend on the request, the way is walked once."""
         model = self._settings.models.get(name)
@@ -123,7 +157,7 @@ class Resolver:
                     name = alias
                     continue
                 targets = self._direct(name, asked=name == features.model)
-                group = Group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
+                group = _group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
                 return _Walked(group, tuple(warnings), depends)
             depends = depends or (bool(model.rules) and name != asked)
             place = self._rules.first_match(name, features) if model.rules else None
@@ -136,7 +170,7 @@ class Resolver:
                 reasons.append(f"{name}->{model.use}")
                 name = model.use
             else:
-                group = Group(name, self._targets[name], sort or model.sort, model.slo, " ".join(reasons))
+                group = _group(name, self._targets[name], sort or model.sort, model.slo, " ".join(reasons))
                 return _Walked(group, tuple(warnings), depends)
         raise UnknownModelError(f"the model '{features.model}' leads in a circle")
 
@@ -176,6 +210,16 @@ class Resolver:
             weight=target.weight,
             timeout_s=target.timeout_s,
         )
+
+
+def _group(route: str, targets: tuple[Target, ...], sort: Sort, slo: Slo, reason: str) -> Group:
+    ends = [end for target in targets if (end := _end(target.info)) is not None]
+    return Group(route, targets, sort, slo, reason, ends=min(ends, default=None))
+
+
+def _end(info: ModelInfo) -> date | None:
+    """The day from which the model's successor is asked in its place; vectors of another model are no replacement."""
+    return info.retires if info.successor and info.kind != "embedding" else None
 
 
 def shown(name: str) -> str:

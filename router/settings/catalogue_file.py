@@ -101,6 +101,7 @@ class CatalogueModelShape(Shape):
     embedding: EmbeddingShape | None = None
     space: Text | None = None
     prices: list[PriceShape] = Field(default=[])
+    tiers: Mapping[str, Money] = {}
     quality: Int | None = None
     ttft_ms: Annotated[Float, Field(gt=0)] | None = None
     tpot_ms: Annotated[Float, Field(gt=0)] | None = None

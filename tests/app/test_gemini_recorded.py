@@ -1,11 +1,14 @@
 """Every recorded Gemini exchange, through the whole router: the request as an OpenAI client sends it, the recorded
 bytes as the upstream's answer. Checked: what the client gets, and that Gemini would have taken what went upstream."""
 
+import itertools
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
 from typing import Any
 
 import httpx
@@ -44,10 +47,17 @@ ALL = [name for name in names("gemini") if name not in NOT_SERVED and not name.s
 
 
 class Replay:
-    """An upstream that answers every request with one recorded answer, in three slices, and keeps what it was sent."""
+    """An upstream that answers every request with one recorded answer, and keeps what it was sent.
+
+    The answer comes in pieces, cut at `cuts` (None: in three), and breaks off at `end` (None: nowhere). `measured`: its
+    length is said beforehand; if not, the end of the connection is the end of the answer.
+    """
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None
+        self.cuts: list[int] | None = None
+        self.end: int | None = None
+        self.measured = True
         self.received: list[tuple[str, dict[str, Any]]] = []
         replay = self
 
@@ -61,12 +71,18 @@ class Replay:
                 answer = replay.exchange.body
                 self.send_response(replay.exchange.status)
                 self.send_header("content-type", replay.exchange.headers.get("content-type", "application/json"))
-                self.send_header("content-length", str(len(answer)))
+                if replay.measured:
+                    self.send_header("content-length", str(len(answer)))
+                self.close_connection = not replay.measured or replay.end is not None
                 self.end_headers()
+                answer = answer[: replay.end]
                 third = len(answer) // 3 or 1
-                for start in range(0, len(answer), third):
-                    self.wfile.write(answer[start : start + third])
+                edges = range(third, len(answer), third) if replay.cuts is None else replay.cuts
+                for start, end in itertools.pairwise([0, *edges, len(answer)]):
+                    self.wfile.write(answer[start:end])
                     self.wfile.flush()
+                    if replay.cuts:
+                        time.sleep(0.002)  # so that the next piece is a read of its own
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -84,6 +100,19 @@ def replay() -> Iterator[Replay]:
     yield replay
     replay.server.shutdown()
     replay.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def breaking(replay: Replay) -> Iterator[Turnout]:
+    """A router of its own for answers that break off: it remembers them. One attempt each, so that nothing waits."""
+    with Turnout(CONFIG.replace("PORT", str(replay.port)) + "routing: {attempts: 1}") as turnout:
+        yield turnout
+
+
+@pytest.fixture(autouse=True)
+def whole_answers(replay: Replay) -> Iterator[None]:
+    yield
+    replay.cuts, replay.end, replay.measured = None, None, True
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +172,57 @@ def test_a_recorded_refusal_becomes_the_error_the_client_can_act_on(
     status, code = ERRORS[name]
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert "googleapis" not in answer.text
+
+
+def _offsets(name: str, size: int, count: int) -> list[int]:
+    """Some offsets inside an answer, the same in each run: half of them in its first 4 KB."""
+    random = Random(name)
+    return sorted({random.randrange(1, min(size, 4096) if number % 2 else size) for number in range(count)})
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ERRORS])
+def test_an_answer_is_the_same_wherever_the_network_cuts_it(replaying: Turnout, replay: Replay, name: str) -> None:
+    exchange = load("gemini", name)
+    read = _streamed if is_stream(exchange) else _whole
+    want = read(ask(replaying, replay, exchange))
+    for replay.measured in (True, False):
+        for cut in _offsets(name, len(exchange.body), 6):
+            replay.cuts = [cut]
+            message, choice, usage = read(ask(replaying, replay, exchange))
+            assert _comparable(message) == _comparable(want[0]), f"cut at {cut}"
+            assert (choice["finish_reason"], usage) == (want[1]["finish_reason"], want[2])
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ERRORS])
+def test_an_answer_that_breaks_off_never_looks_like_one_that_did_not(
+    replaying: Turnout, breaking: Turnout, replay: Replay, name: str
+) -> None:
+    exchange = load("gemini", name)
+    read = _streamed if is_stream(exchange) else _whole
+    want = read(ask(replaying, replay, exchange))
+    said = exchange.body.rindex(b"}") + 1 if not is_stream(exchange) else exchange.body.rindex(b'"finishReason"')
+    for replay.measured in (True, False):
+        for replay.end in _offsets(name, len(exchange.body.rstrip()), 6):
+            answer = ask(breaking, replay, exchange)
+            if answer.status_code != 200:
+                assert answer.json()["error"]["code"].startswith("upstream_")
+                continue
+            assert is_stream(exchange)
+            *data, last = events(answer.text)
+            if last == "[DONE]":  # only what had its end may look like it
+                assert replay.end > said
+                assert _comparable(read(answer)[0]) == _comparable(want[0])
+            else:
+                assert "error" in json.loads(last)
+                assert not any(
+                    choice.get("finish_reason") for item in data for choice in json.loads(item).get("choices", [])
+                )
+
+
+def _comparable(message: dict[str, Any]) -> dict[str, Any]:
+    """Without the ids that are made anew for each answer."""
+    calls = [{key: value for key, value in call.items() if key != "id"} for call in message.get("tool_calls") or []]
+    return {**message, "tool_calls": calls}
 
 
 def _whole(answer: httpx.Response) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -37,6 +37,75 @@ class Clock:
         return self.now
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_v50_three_choices_are_three_requests_with_their_usage_together(
+    turnout: Callable[..., Turnout], stream: bool
+) -> None:
+    router = turnout(PAIR)
+    options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    one = ask(router, chat("say: yes", "sole")).json()["usage"]
+    answer = ask(router, chat("say: yes", "sole", n=3, **options))
+    sent = router.requests(operation="stream" if stream else "generate")[-3:]
+    assert len(sent) == 3
+    assert all("candidateCount" not in entry["body"].get("generationConfig", {}) for entry in sent)
+    if stream:
+        chunks = [json.loads(item) for item in events(answer.text)[:-1]]
+        texts: dict[int, str] = {}
+        for chunk in chunks:
+            for choice in chunk["choices"]:
+                index = choice["index"]
+                texts[index] = texts.get(index, "") + (choice["delta"].get("content") or "")
+        usage = chunks[-1]["usage"]
+    else:
+        body = answer.json()
+        texts, usage = {item["index"]: item["message"]["content"] for item in body["choices"]}, body["usage"]
+    assert texts == dict.fromkeys(range(3), "yes")
+    for count in ("prompt_tokens", "completion_tokens", "total_tokens", "cost"):
+        assert usage[count] == pytest.approx(3 * one[count]), count
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_v57_a_botched_call_is_asked_for_once_more_and_then_an_error(
+    turnout: Callable[..., Turnout], stream: bool
+) -> None:
+    router = turnout(PAIR)
+    body = chat("say: yes", "sole", stream=stream)
+    router.faults(FaultRule(fault="malformed-function-call", label="google", times=1))
+    answer = ask(router, body)
+    assert (answer.status_code, answer.headers["x-router-attempts"]) == (200, "2")
+    assert "yes" in answer.text
+    router.faults(FaultRule(fault="malformed-function-call", label="google"))
+    asked = len(router.requests())
+    failed = ask(router, body)
+    assert (failed.status_code, failed.json()["error"]["code"]) == (502, "upstream_bad_response")
+    assert len(router.requests()) == asked + 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_v71_a_refused_signature_is_replaced_once_and_the_second_refusal_is_told(
+    turnout: Callable[..., Turnout], stream: bool
+) -> None:
+    router = turnout(PAIR)
+    foreign = {"extra_content": {"google": {"thought_signature": "bm90IG91cnM="}}}
+    call = {"id": "call_a", "type": "function", "function": {"name": "f", "arguments": "{}"}, **foreign}
+    messages = [
+        {"role": "user", "content": "say: yes"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_a", "content": "5"},
+    ]
+    body = {"model": "sole", "messages": messages, "stream": stream}
+    answer = ask(router, body)
+    assert (answer.status_code, answer.headers["x-router-attempts"]) == (200, "2"), answer.text
+    first, second = (entry["body"]["contents"][1]["parts"] for entry in router.requests())
+    assert first[0]["thoughtSignature"] == "bm90IG91cnM="
+    assert second[0]["thoughtSignature"] == "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
+    router.faults(FaultRule(fault="status-400", args={"message": "Corrupted thought signature."}))
+    asked = len(router.requests())
+    refused = ask(router, body)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
+    assert len(router.requests()) == asked + 2
+
+
 def test_v69_a_daily_quota_is_told_with_its_wait_and_not_tried_again(turnout: Callable[..., Turnout]) -> None:
     router = turnout(PAIR)
     router.faults(FaultRule(fault="429-per-day", label="google"))
@@ -169,6 +238,30 @@ def test_searches_are_part_of_the_cost(router: Turnout) -> None:
     assert searched["choices"][0]["message"]["annotations"]
     fee = 14 / 1000  # USD for one query
     assert searched["usage"]["cost"] - plain == pytest.approx(fee, rel=0.05)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("asked", "served", "factor"), [("flex", "flex", 0.5), ("fast", "priority", 1.8)])
+def test_the_cost_is_that_of_the_tier_that_served(
+    router: Turnout, stream: bool, asked: str, served: str, factor: float
+) -> None:
+    def usage(**fields: Any) -> Any:
+        options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        answer = ask(router, chat("say: yes", "gemini-3.8-flash", **options, **fields))
+        return json.loads(events(answer.text)[-2]) if stream else answer.json()
+
+    usual, other = usage(), usage(service_tier=asked)
+    assert (usual["service_tier"], other["service_tier"]) == ("default", served)
+    assert usual["usage"]["total_tokens"] == other["usage"]["total_tokens"]
+    assert other["usage"]["cost"] == pytest.approx(usual["usage"]["cost"] * factor)
+
+
+def test_a_limit_on_cost_knows_the_tier(router: Turnout) -> None:
+    body = chat("say: yes", "gemini-3.8-flash")
+    limit = router.http.post("/v1/route", json=body).json()["candidates"][0]["expected_cost_usd"] * 1.2
+    limited = body | {"router": {"max_cost_usd": limit}}
+    assert ask(router, limited).status_code == 200
+    assert ask(router, limited | {"service_tier": "priority"}).json()["error"]["code"] == "no_candidate"
 
 
 @pytest.mark.parametrize("stream", [False, True])

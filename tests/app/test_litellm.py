@@ -84,6 +84,22 @@ def test_the_upstream_gets_our_key_and_only_what_was_asked(any_: Turnout) -> Non
     }
 
 
+def test_another_vendor_sees_no_trace_of_geminis_signatures(any_: Turnout) -> None:
+    hidden = "call_" + "0a" * 14 + "__thought__" + "c2ln" * 100
+    signed = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    call = {"id": hidden, "type": "function", "function": {"name": "get_weather", "arguments": "{}"}, **signed}
+    messages = [
+        {"role": "user", "content": "w?"},
+        {"role": "assistant", "content": None, "tool_calls": [call], **signed},
+        {"role": "tool", "tool_call_id": hidden, "content": "3"},
+    ]
+    answer = any_.http.post("/v1/chat/completions", json={"model": "chat", "messages": messages, "tools": [TOOL]})
+    assert answer.status_code == 200, answer.text
+    sent = any_.requests(label="any")[-1]["body"]["messages"]
+    assert "extra_content" not in str(sent)
+    assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"] == "call_" + "0a" * 14
+
+
 def test_what_is_dropped_is_a_warning_and_refused_when_strict(any_: Turnout) -> None:
     assert ask(any_, top_k=3).headers["x-router-warnings"] == "top_k=ignored"
     answer = ask(any_, top_k=3, router={"strict": True})

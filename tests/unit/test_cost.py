@@ -86,10 +86,10 @@ def test_unknown_prices_stay_unknown_and_are_never_nothing() -> None:
     assert usage_cost(price("1", None), usage(1, 1)) is None
     assert usage_cost(price("1", "1"), usage(1, 1120, image_completion_tokens=1120)) is None
     assert usage_cost(price("1", None), usage(1000, 0)) == Decimal("0.001")
-    assert expected_cost(ModelInfo(name="m").price_on(DAY), Features(), 100) is None
+    assert expected_cost(ModelInfo(name="m"), Features(), 100, DAY) is None
     assert actual_cost(ModelInfo(name="m"), usage(1, 1), DAY) == (None, "unknown")
     free = ModelInfo(name="m", prices=(price("0", "0"),))
-    assert expected_cost(free.price_on(DAY), Features(prompt_tokens=10), 100) == 0
+    assert expected_cost(free, Features(prompt_tokens=10), 100, DAY) == 0
     assert actual_cost(free, usage(1, 1), DAY) == (0, "catalogue")
 
 
@@ -104,14 +104,12 @@ def test_a_price_counts_from_its_first_day_until_the_day_before_its_last() -> No
     features = Features(prompt_tokens=1_000_000)
     days = {date(2026, 10, 31): 1, date(2026, 11, 1): 5, date(2026, 11, 30): 5, date(2026, 12, 1): None}
     for day, expected in days.items():
-        assert expected_cost(model.price_on(day), features, 0) == expected
+        assert expected_cost(model, features, 0, day) == expected
 
 
 def test_every_choice_of_an_answer_is_written_but_the_prompt_is_read_once() -> None:
     model = ModelInfo(name="m", prices=(price("1", "10"),))
-    assert (
-        expected_cost(model.price_on(DAY), Features(prompt_tokens=1000, n=3), 100) == Decimal(1000 + 3 * 100 * 10) / M
-    )
+    assert expected_cost(model, Features(prompt_tokens=1000, n=3), 100, DAY) == Decimal(1000 + 3 * 100 * 10) / M
 
 
 # --- pictures
@@ -155,24 +153,22 @@ def test_a_picture_costs_what_its_row_says(
     model = ModelInfo(name="m", kind="image", prices=(price(None, None, per_image=rows),))
     each = None if usd is None else Decimal(usd)
     features = Features(kind="image", size=wanted, quality=quality, n=3)
-    assert expected_cost(model.price_on(DAY), features, 0) == (None if each is None else 3 * each)
+    assert expected_cost(model, features, 0, DAY) == (None if each is None else 3 * each)
     found = actual_cost(model, None, DAY, images=3, size=wanted, quality=quality)
     assert found == ((None, "unknown") if each is None else (3 * each, "catalogue"))
 
 
 def test_a_picture_without_a_row_is_priced_by_its_tokens() -> None:
     model = ModelInfo(name="m", kind="image", prices=(price("1", "1", image_output=Decimal(30)),))
-    assert (
-        expected_cost(model.price_on(DAY), Features(kind="image", prompt_tokens=100), 0) == Decimal(1120 * 30 + 100) / M
-    )
-    assert expected_cost(model.price_on(DAY), Features(kind="image", size=LARGE), 0) == Decimal(2520 * 30) / M
+    assert expected_cost(model, Features(kind="image", prompt_tokens=100), 0, DAY) == Decimal(1120 * 30 + 100) / M
+    assert expected_cost(model, Features(kind="image", size=LARGE), 0, DAY) == Decimal(2520 * 30) / M
 
 
 def test_a_chat_answer_with_a_picture_costs_both() -> None:
     model = ModelInfo(name="m", prices=(price("1", "10", per_image=FLAT),))
     features = Features(prompt_tokens=1000, image_out=True)
-    assert expected_cost(model.price_on(DAY), features, 100) == Decimal(1000 + 100 * 10) / M + Decimal("0.05")
-    assert expected_cost(ModelInfo(name="m", prices=(price("1", "10"),)).price_on(DAY), features, 100) is None
+    assert expected_cost(model, features, 100, DAY) == Decimal(1000 + 100 * 10) / M + Decimal("0.05")
+    assert expected_cost(ModelInfo(name="m", prices=(price("1", "10"),)), features, 100, DAY) is None
 
 
 # --- what it did cost
@@ -237,3 +233,13 @@ def test_more_tokens_never_cost_less(prompt: int, completion: int, more_in: int,
     assert less is not None
     assert more is not None
     assert less <= more
+
+
+@pytest.mark.parametrize(("tier", "factor"), [("", "1"), ("default", "1"), ("flex", "0.5"), ("priority", "1.8")])
+def test_a_tier_multiplies_the_price_of_tokens_and_not_of_searches(tier: str, factor: str) -> None:
+    row = price("1", "10", search_per_1k=Decimal(14))
+    info = ModelInfo(name="m", prices=(row,), tiers={"flex": Decimal("0.5"), "priority": Decimal("1.8")})
+    cost, source = actual_cost(info, usage(1000, 100, searches=1, tier=tier), DAY)
+    assert (cost, source) == ((2000 * Decimal(factor) + 14_000) / M, "catalogue")
+    expected = expected_cost(info, Features(prompt_tokens=1000, service_tier=tier), 100, DAY)
+    assert expected == 2000 * Decimal(factor) / M

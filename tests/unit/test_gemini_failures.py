@@ -64,6 +64,27 @@ def test_a_key_or_location_problem_lets_others_be_asked_and_a_bad_request_does_n
 
 
 @pytest.mark.parametrize(
+    ("status", "message", "param"),
+    [
+        (403, "CachedContent not found (or permission denied)", "google.cached_content"),
+        (404, "Not found: cached content metadata for 123456789.", "google.cached_content"),
+        (403, "You do not have permission to access the File abc or it may not exist.", "messages"),
+        (403, "a@b.iam.gserviceaccount.com does not have storage.objects.get access", "messages"),
+    ],
+)
+def test_what_only_this_request_names_blocks_neither_key_nor_model(status: int, message: str, param: str) -> None:
+    error = error_from(status, {}, body(status, "PERMISSION_DENIED", message))
+    assert type(error) is UnsupportedFieldError
+    assert (error.effect, error.failover, error.param) == ("none", True, param)
+    assert type(error_from(status, {}, body(status, "x", message, reason("API_KEY_INVALID")))) is AuthenticationError
+
+
+def test_words_of_the_callers_that_google_repeats_do_not_look_like_a_refused_key() -> None:
+    echoed = "Invalid value at 'generation_config.media_resolution', \"API key not valid\""
+    assert type(error_from(400, {}, body(400, "INVALID_ARGUMENT", echoed))) is BadRequestError
+
+
+@pytest.mark.parametrize(
     ("headers", "details", "message", "seconds"),
     [
         ({}, [{"@type": "t/google.rpc.RetryInfo", "retryDelay": "34.074824224s"}], "x", 34.074824224),

@@ -7,7 +7,13 @@ import pytest
 from recorded import ABSENT, Exchange, load, names, present
 from recorded_gemini import NOT_SERVED, check_message, expected, is_stream, joined_deltas, raw_objects
 
-from providers.errors import AuthenticationError, BadRequestError, ModelNotFoundError, ProviderError
+from providers.errors import (
+    AuthenticationError,
+    BadRequestError,
+    BadResponseError,
+    ModelNotFoundError,
+    ProviderError,
+)
 from providers.gemini.failures import error_from
 from providers.gemini.response import from_generate_content
 from providers.gemini.stream import ChunkTranslator
@@ -136,3 +142,24 @@ def test_a_recorded_stream_that_ends_anywhere_early_is_never_taken_for_whole(nam
         else:
             assert end > last, f"ended at {end}, before the reason to stop"
             assert joined_deltas(dict(chunk.delta) for chunk in chunks) == message
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ERRORS])
+def test_a_recorded_whole_answer_that_ends_anywhere_early_is_never_taken_for_whole(name: str) -> None:
+    exchange = exchange_or_skip(name)
+    if is_stream(exchange):
+        return
+    body = exchange.body.rstrip()
+    for end in (0, *cuts_of(name, body)):
+        with pytest.raises(BadResponseError):
+            from_generate_content(body[:end], model="asked", mint=minter())
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_a_recorded_error_that_ends_anywhere_early_is_still_an_error_that_shows_nothing(name: str) -> None:
+    exchange = load("gemini", name)
+    for end in (0, *cuts_of(name, exchange.body)):
+        error = error_from(exchange.status, exchange.headers, exchange.body[:end])
+        assert isinstance(error, ProviderError)
+        assert error.status == exchange.status
+        assert "projects/" not in error.message

@@ -1,14 +1,14 @@
 """The known traps of Gemini's wire, one test each, in the order of the list they were collected in.
 
-A trap that a conformance vector already proves runs that vector by its name. Of the numbers that are missing, 45 and 54
-stand with the streams (`test_v68...`, `test_a_stream_without_sse_framing...`); 65 to 67 (dates that differ by API,
-filters that stay on, files that belong to a project) are no claim about this code.
+A trap that a conformance vector already proves runs that vector by its name.
 """
 
 import json
 import re
+from datetime import date
 from typing import Any
 
+import builders
 import pytest
 from gemini_terms_vectors import REQUESTS as ON_TERMS
 from gemini_terms_vectors import VERTEX
@@ -350,6 +350,8 @@ def test_trap_37_several_candidates_are_several_choices() -> None:
     first, second = candidate({"text": "a"}), candidate({"text": "b"}, index=1)
     choices = answer({"candidates": [*first["candidates"], *second["candidates"]]}).choices
     assert [(choice["index"], choice["message"]["content"]) for choice in choices] == [(0, "a"), (1, "b")]  # type: ignore
+    bare = answer({"candidates": [*first["candidates"], *first["candidates"]]}).choices
+    assert [choice["index"] for choice in bare] == [0, 1], "without a number the place counts"
 
 
 def test_trap_38_what_should_be_there_may_be_null_or_absent() -> None:
@@ -414,6 +416,19 @@ def test_trap_44_offsets_of_sources_are_bytes_and_an_absent_start_is_the_beginni
     assert (found[0]["url_citation"]["start_index"], found[0]["url_citation"]["end_index"]) == (0, 6)
 
 
+def test_trap_45_sources_that_come_with_the_last_event_only_are_kept() -> None:
+    found = {
+        "groundingChunks": [{"web": {"uri": "https://x.test", "title": "X"}}],
+        "groundingSupports": [{"segment": {"endIndex": 1}, "groundingChunkIndices": [0]}],
+    }
+    chunks = streamed(
+        candidate({"text": "x"}, reason=None, groundingMetadata={}),
+        candidate({"text": ""}, groundingMetadata=found),
+        candidate(reason=None, groundingMetadata={}),
+    )
+    assert [item["url_citation"]["url"] for item in chunks[-1].delta["annotations"]] == ["https://x.test"]  # type: ignore
+
+
 def test_trap_46_thoughts_are_completion_tokens_once_and_nothing_is_negative() -> None:
     inside = {"promptTokenCount": 10, "candidatesTokenCount": 50, "thoughtsTokenCount": 40, "totalTokenCount": 60}
     beside = {**inside, "totalTokenCount": 100}
@@ -473,6 +488,14 @@ def test_trap_53_an_error_inside_the_stream_is_one_and_an_end_without_a_reason_t
             streamed(*events, raw=raw)
     with pytest.raises(StreamInterruptedError):
         streamed(candidate({"text": "x"}, reason=None))
+
+
+def test_trap_54_a_stream_that_comes_as_an_array_is_read_all_the_same() -> None:
+    pieces = [candidate({"text": "a"}, reason=None), candidate({"text": "b"})]
+    for raw in (json.dumps(pieces, indent=2), "[" + "\r\n,\r\n".join(json.dumps(piece) for piece in pieces) + "]"):
+        chunks = streamed(raw=raw.encode(), size=7)
+        assert "".join(str(chunk.delta.get("content", "")) for chunk in chunks) == "ab"
+        assert chunks[-1].finish_reason == "stop"
 
 
 def test_trap_55_arguments_are_never_asked_for_in_pieces() -> None:
@@ -551,6 +574,33 @@ def test_trap_63_an_error_in_an_array_is_read_and_a_daily_quota_is_not_waited_fo
 def test_trap_64_the_model_that_really_served_is_named() -> None:
     body = {**candidate({"text": "x"}), "modelVersion": "gemini-3.5-flash-lite"}
     assert answer(body).model == "gemini-3.5-flash-lite"
+
+
+def test_trap_65_a_name_may_end_on_different_days_at_different_sellers() -> None:
+    end = date(2026, 11, 19)
+    catalogue = {
+        "flash": builders.info("flash"),
+        "a/flash": builders.info("flash", retires=end, successor="newer"),
+        "newer": builders.info("newer"),
+    }
+    desk = builders.Desk(
+        builders.settings(builders.model("chat", "a/flash", "b/flash", sort="order"), catalogue=catalogue)
+    )
+    assert desk.names() == ["a/newer", "b/flash"]
+
+
+def test_trap_66_filters_are_left_to_google_unless_somebody_sets_them_and_a_block_is_told() -> None:
+    assert "safetySettings" not in body_of(HI)
+    off = {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}
+    assert body_of(HI, {"google": {"safety_settings": [off]}})["safetySettings"] == [off]
+    assert answer(candidate(reason="PROHIBITED_CONTENT")).choices[0]["finish_reason"] == "content_filter"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_trap_67_a_file_of_another_project_is_looked_for_elsewhere_and_blocks_nobody(status: int) -> None:
+    error = failed(status, "You do not have permission to access the File abc or it may not exist.")
+    assert isinstance(error, UnsupportedFieldError)
+    assert (error.failover, error.effect, error.param) == (True, "none", "messages")
 
 
 def test_trap_68_no_temperature_is_sent_unasked() -> None:

@@ -349,6 +349,13 @@ def test_v60_sources_are_placed_by_character() -> None:
     assert message_of(response)["extra_content"]["google"]["grounding_metadata"] == metadata
 
 
+def test_the_addresses_that_were_read_for_an_answer_come_with_it() -> None:
+    read = {"urlMetadata": [{"retrievedUrl": "https://x.test", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}]}
+    body = candidate([{"text": "x"}], urlContextMetadata=read)
+    assert message_of(answer(body))["extra_content"] == {"google": {"url_context_metadata": read}}
+    assert run(sse([body]))[-1].delta["extra_content"] == {"google": {"url_context_metadata": read}}
+
+
 def test_v61_log_probabilities() -> None:
     chosen = {"chosenCandidates": [{"token": "A", "logProbability": -0.1}, {"token": "B"}]}
     choice: Any = answer(candidate([{"text": "AB"}], logprobsResult=chosen)).choices[0]
@@ -356,6 +363,50 @@ def test_v61_log_probabilities() -> None:
         {"token": "A", "logprob": -0.1, "bytes": [65], "top_logprobs": []},
         {"token": "B", "logprob": 0.0, "bytes": [66], "top_logprobs": []},
     ]
+
+
+TWO_CALLS = [{"functionCall": {"name": "f"}, "thoughtSignature": "c2ln"}, {"functionCall": {"name": "g"}}]
+
+
+def test_without_parallel_calls_only_the_first_of_a_turn_is_passed_on() -> None:
+    tools = [function("f"), function("g")]
+    for asked, names in ((False, ["f"]), (True, ["f", "g"]), (None, ["f", "g"])):
+        reading = ask(HI, {"tools": tools, **({} if asked is None else {"parallel_tool_calls": asked})}).reading
+        message = message_of(answer(candidate(TWO_CALLS), reading))
+        assert [call["function"]["name"] for call in message["tool_calls"]] == names
+        chunks = run(sse([candidate([part], None) for part in TWO_CALLS] + [candidate([])]), reading=reading)
+        calls: Any = [call for chunk in chunks for call in chunk.delta.get("tool_calls", [])]  # type: ignore[union-attr]
+        assert [call["function"]["name"] for call in calls] == names
+        assert calls[0]["extra_content"] == {"google": {"thought_signature": "c2ln"}}, "so that it stays valid"
+
+
+def test_who_asked_with_functions_is_answered_with_a_function_call() -> None:
+    reading = ask(HI, {"functions": [{"name": "the/f"}]}).reading
+    body = candidate([{"functionCall": {"name": "the_f", "args": {"a": 1}}}])
+    response = answer(body, reading)
+    assert message_of(response)["function_call"] == {"name": "the/f", "arguments": '{"a":1}'}
+    assert "tool_calls" not in message_of(response)
+    assert response.choices[0]["finish_reason"] == "function_call"
+    assert run(sse([body]), reading=reading)[-1].finish_reason == "function_call"
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ('```json\n{"a": 1}\n```', '{"a": 1}'),
+        ('```\n{"a": 1}\n```\n', '{"a": 1}'),
+        ('{"a": "```"}', '{"a": "```"}'),
+        ("```json\n{}\n``` and ```json\n{}\n```", "```json\n{}\n``` and ```json\n{}\n```"),
+        ("Here: ```json\n{}\n```", "Here: ```json\n{}\n```"),
+    ],
+)
+def test_a_fence_around_all_of_the_json_that_was_asked_for_is_taken_off(text: str, content: str) -> None:
+    reading = ask(HI, {"response_format": {"type": "json_object"}}).reading
+    assert message_of(answer(candidate([{"text": text}]), reading))["content"] == content
+    assert message_of(answer(candidate([{"text": text}])))["content"] == text, "nobody asked for JSON"
+    halves = [candidate([{"text": text[:5]}], None), candidate([{"text": text[5:]}])]
+    shown = "".join(str(chunk.delta.get("content") or "") for chunk in run(sse(halves), reading=reading))
+    assert shown == content
 
 
 # ---- streams
