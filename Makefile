@@ -62,7 +62,7 @@ lock:
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) requirements-build.in -o requirements-build.lock
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
-	for client in openai-2 openai-3; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
+	for client in openai-2 openai-3 agents; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
 	cd tests/clients/node && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved=true
 
 clean:

@@ -77,11 +77,11 @@ def command(client: str) -> list[str]:
         python = prepare.python_of(client)
         assert python.exists(), "run tests/clients/prepare.py first (`make test` does)"
         return [str(python), "-W", "error::DeprecationWarning:__main__", str(SCRIPTS / "python_cases.py")]
-    version = client.removeprefix("openai-node-")
-    node, reason = prepare.node_for(version)
+    package = client.replace("-node", "")
+    node, reason = prepare.node_for(package)
     if node is None:
         pytest.skip(reason)
-    return [str(node), str(SCRIPTS / "node_cases.mjs"), str(prepare.NODE / "node_modules" / f"openai-{version}")]
+    return [str(node), str(SCRIPTS / "node_cases.mjs"), str(prepare.NODE / "node_modules" / package)]
 
 
 def _output(command: list[str]) -> tuple[str, str]:

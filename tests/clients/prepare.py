@@ -1,7 +1,8 @@
 """Makes the environments that the client tests run in, from the locks beside this file; quick when nothing changed.
 
-    .venvs/openai-2, .venvs/openai-3   Python, one per lock
-    .venvs/node                        npm packages: two versions of the SDK, and a Node new enough for both
+    .venvs/openai-2, .venvs/openai-3   OpenAI's Python SDK, one per lock
+    .venvs/agents                      LangChain, Pydantic AI and OpenAI's Agents SDK together
+    .venvs/node                        npm packages: OpenAI's SDK twice, the AI SDK, and a Node new enough for all
 
 Each holds a stamp, the hash of what it was made from. Exit code 1 when a Python environment could not be made. Node
 is not required: without it this says so, and the tests of the Node clients skip with the same reason.
@@ -17,11 +18,11 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parents[1] / ".venvs"
-PYTHON_CLIENTS = ("openai-2", "openai-3")
+PYTHON_CLIENTS = ("openai-2", "openai-3", "agents")
 NODE = ENVIRONMENTS / "node"
 SKIPPED = "skipped"  # the file in NODE that holds the reason
 
-_NEEDS_NODE = {"7": 22}  # versions of the SDK that refuse an older one
+_NEEDS_NODE = {"openai-7": 22, "ai": 22}  # packages that refuse an older one
 _STAMP = "stamp"
 _TIMEOUT_S = 600
 
@@ -41,18 +42,18 @@ def python_of(name: str) -> Path:
     return ENVIRONMENTS / name / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def node_for(version: str) -> tuple[Path | None, str]:
-    """A Node that runs version `version` of the SDK, or None and the reason why there is none."""
+def node_for(package: str) -> tuple[Path | None, str]:
+    """A Node that runs `package` (its folder in node_modules), or None and the reason why there is none."""
     skipped = NODE / SKIPPED
     if skipped.is_file():
         return None, skipped.read_text()
     found = shutil.which("node")
     newer = next(NODE.glob("node_modules/node-*/bin/node"), None)
-    if version not in _NEEDS_NODE:
+    if package not in _NEEDS_NODE:
         return (Path(found), "") if found else (newer, "no node on this machine")
-    if newer is None and found and _major(found) >= _NEEDS_NODE[version]:
+    if newer is None and found and _major(found) >= _NEEDS_NODE[package]:
         return Path(found), ""
-    return newer, f"version {version} of the SDK needs Node {_NEEDS_NODE[version]}, which is not to be had here"
+    return newer, f"{package} needs Node {_NEEDS_NODE[package]}, which is not to be had here"
 
 
 def _major(node: str) -> int:
