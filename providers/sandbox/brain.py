@@ -203,7 +203,8 @@ def _calls(prompt: Prompt) -> tuple[Call, ...]:
         return ()
     named = [tool for tool in tools if tool.name in text]
     chosen = named or tools[:1]
-    items = _PROPER.findall(text)
+    names = {tool.name for tool in tools}
+    items = [word for word in _PROPER.findall(text) if word not in names]
     if match := _PARALLEL.search(text):
         count = min(int(match[1]), _MOST_CALLS)
         chosen = [chosen[number % len(chosen)] for number in range(count)]

@@ -131,6 +131,12 @@ def test_two_places_or_two_tools_give_parallel_calls() -> None:
     assert len(one.calls) == 1
 
 
+def test_a_tool_named_like_a_class_is_not_an_argument() -> None:
+    journey = Tool("Journey", WEATHER.schema)
+    (call,) = answer_to(Prompt(model="m", text="plan a Journey to Rome", tools=(journey,))).calls
+    assert call.arguments["city"] == "Rome"
+
+
 @pytest.mark.parametrize(
     "prompt", [{"mode": "none"}, {"text": "no tools please"}, {"steps": ((("get_weather", "3"),),)}]
 )
