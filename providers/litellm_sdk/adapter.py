@@ -24,6 +24,7 @@ from providers.litellm_sdk.arguments import (
 from providers.litellm_sdk.chunks import ChunkSource, plain
 from providers.litellm_sdk.errors import error_of
 from providers.litellm_sdk.loading import close_clients, load_litellm
+from providers.openai.history import without_traces
 from providers.openai.images import ImageItem, from_images, to_picture
 from providers.openai.response import from_chat_completion
 from providers.openai.stream import ChunkTranslator
@@ -166,6 +167,8 @@ class LitellmProvider:
         """litellm, and what it is called with."""
         sdk = await self._litellm()
         arguments = chat_arguments(request, _supported(sdk, self._prefix + model))
+        if not lookup(self._models, self.name, model).signatures:
+            request = structs.replace(request, messages_json=without_traces(request.messages_json))
         messages = request.messages()
         await self._load_media(request, messages)
         for picture in remote_pictures(messages):
