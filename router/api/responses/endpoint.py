@@ -1,0 +1,39 @@
+"""The endpoint: parse, then answer through the chat path in the shape of the Responses API."""
+
+import secrets
+import time
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from providers.errors import ProviderError
+from router.api.answering import answer_chat
+from router.api.body import require_json
+from router.api.gateway import Exchange, Gateway
+from router.api.responses.answer import ResponsesWire
+from router.api.responses.request import parse_responses
+from router.errors import NotFoundError, RouterError
+
+
+async def responses(exchange: Exchange) -> int:
+    """Answer one request, plain or streamed; gives the status sent. What is refused names the caller's own fields."""
+    require_json(exchange.scope)
+    body = await exchange.body(exchange.gateway.settings.server.json_limit_bytes)
+    parsed = parse_responses(body, exchange.scope, exchange.key)
+    wire = ResponsesWire(parsed, secrets.token_hex(16), time.time)
+    try:
+        return await answer_chat(exchange, parsed.chat, wire)
+    except (RouterError, ProviderError) as exc:
+        parsed.names.rename(exc)
+        raise
+
+
+class StoredResponses:
+    """What asks for a response of earlier: there is none."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, request: Request) -> Response:
+        self._gateway.auth.identify(request.scope)
+        raise NotFoundError("responses are not stored: the answer to POST /v1/responses is all there is")
