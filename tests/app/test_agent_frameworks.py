@@ -29,6 +29,10 @@ FRAMEWORKS = {
     "openai-agents": agent_claims.OPENAI_AGENTS,  # echoes signatures
     "ai-sdk openai-compatible": agent_claims.AI_SDK,  # echoes signatures
     "ai-sdk openai": agent_claims.AI_SDK,  # loses them
+    # the same by their default wire, the Responses API
+    "pydantic-ai responses": agent_claims.PYDANTIC_AI,
+    "openai-agents responses": agent_claims.OPENAI_AGENTS,
+    "ai-sdk openai-responses": agent_claims.AI_SDK,
 }
 CONVERSATIONS = json.loads((SCRIPTS / "conversations.json").read_text("utf-8"))
 DUMMY = base64.b64encode(b"skip_thought_signature_validator").decode()  # documented by Google
@@ -71,15 +75,15 @@ def instructions(body: dict[str, Any]) -> Any:
 
 def command(framework: str) -> list[str]:
     """How to run a framework's cases. Skips, saying why, where its environment cannot be had."""
-    name, _, provider = framework.partition(" ")
-    if not provider:
+    name, _, way = framework.partition(" ")
+    if name != "ai-sdk":
         python = prepare.python_of("agents")
         assert python.exists(), "run tests/clients/prepare.py first (`make test` does)"
-        return [str(python), str(SCRIPTS / f"{name.replace('-', '_')}_cases.py")]
+        return [str(python), str(SCRIPTS / f"{name.replace('-', '_')}_cases.py"), way or "chat"]
     node, reason = prepare.node_for("ai")
     if node is None:
         pytest.skip(reason)
-    return [str(node), str(SCRIPTS / "ai_sdk_cases.mjs"), str(prepare.NODE / "package.json"), provider]
+    return [str(node), str(SCRIPTS / "ai_sdk_cases.mjs"), str(prepare.NODE / "package.json"), way]
 
 
 @pytest.fixture(scope="module")

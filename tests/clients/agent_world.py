@@ -1,7 +1,8 @@
 """The world that the agents of the Python frameworks work in, and the cases that are the same for all of them.
 
-    python {framework}_cases.py ROUTER_BASE_URL API_KEY SANDBOX_URL
+    python {framework}_cases.py WIRE ROUTER_BASE_URL API_KEY SANDBOX_URL
 
+WIRE is "chat", for chat completions, or "responses", which the frameworks speak by default where they know both.
 Prints one JSON object per case: `claim`, `error` (null, or what went wrong) and `usage`, the input and output tokens
 that the framework counted. Nothing of a framework is changed but base URL and key, by OpenAI's environment variables.
 All cases run in one event loop, because frameworks keep their connections.
@@ -21,7 +22,7 @@ from typing import Any, Literal, Protocol
 from agent_claims import LOOP, STREAMED_LOOP, STREAMED_TAKEOVER, TAKEOVER
 from pydantic import BaseModel, Field
 
-BASE_URL, API_KEY, SANDBOX_URL = sys.argv[1:4]
+WIRE, BASE_URL, API_KEY, SANDBOX_URL = sys.argv[1:5]
 os.environ.update(OPENAI_BASE_URL=BASE_URL, OPENAI_API_KEY=API_KEY)
 
 CONVERSATIONS = json.loads((Path(__file__).parent / "conversations.json").read_text("utf-8"))

@@ -1,9 +1,9 @@
-// The claims of agent_claims.py, proved with the AI SDK and one of its providers for chat completions.
+// The claims of agent_claims.py, proved with the AI SDK and one of its providers.
 //
 //     node ai_sdk_cases.mjs PACKAGE_JSON PROVIDER ROUTER_BASE_URL API_KEY SANDBOX_URL
 //
 // PACKAGE_JSON stands beside the node_modules to use; PROVIDER is "openai-compatible", which keeps what it does not know
-// of a tool call, or "openai", which drops it. Prints what agent_world.py says. Nothing is changed but base URL and key.
+// of a tool call, "openai", which drops it, or "openai-responses", the same by its default wire. Prints what agent_world.py says. Nothing is changed but base URL and key.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -30,7 +30,8 @@ const compatible = createOpenAICompatible({
   includeUsage: true,
   supportsStructuredOutputs: true,
 });
-const chat = (model) => (provider === "openai" ? openai.chat(model) : compatible(model));
+const models = { "openai-compatible": compatible, openai: openai.chat, "openai-responses": openai };
+const chat = models[provider];
 
 const Place = z
   .object({ city: z.string().describe("Name of the city, in English"), country: z.string().nullable() })

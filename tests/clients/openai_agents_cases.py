@@ -1,9 +1,9 @@
-"""The claims of agent_claims.py with OpenAI's Agents SDK, told to use chat completions. See agent_world."""
+"""The claims of agent_claims.py with OpenAI's Agents SDK. See agent_world."""
 
 from typing import Any, Literal
 
 from agent_claims import PICTURE, STREAMED_TYPED, TYPED, TYPED_AFTER_CALLS
-from agent_world import MODEL, PNG, Journey, Place, Usage, World, check_journey, check_seen, conversations, run
+from agent_world import MODEL, PNG, WIRE, Journey, Place, Usage, World, check_journey, check_seen, conversations, run
 from agents import (
     Agent,
     ModelSettings,
@@ -15,7 +15,8 @@ from agents import (
     set_tracing_disabled,
 )
 
-set_default_openai_api("chat_completions")
+if WIRE == "chat":
+    set_default_openai_api("chat_completions")
 set_tracing_disabled(True)  # traces would go to OpenAI itself
 
 

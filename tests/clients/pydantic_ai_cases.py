@@ -1,10 +1,12 @@
-"""The claims of agent_claims.py with Pydantic AI, chat completions (`openai-chat:`). See agent_world."""
+"""The claims of agent_claims.py with Pydantic AI, by `openai:` or by `openai-chat:`. See agent_world."""
 
 from typing import Any, Literal
 
 from agent_claims import PICTURE, STREAMED_TYPED, TYPED, TYPED_AFTER_CALLS, TYPED_BY_TOOL
-from agent_world import MODEL, PNG, Journey, Place, Usage, World, check_journey, check_seen, conversations, run
+from agent_world import MODEL, PNG, WIRE, Journey, Place, Usage, World, check_journey, check_seen, conversations, run
 from pydantic_ai import Agent, BinaryContent, ModelMessage, NativeOutput, RunUsage
+
+PROVIDER = "openai-chat" if WIRE == "chat" else "openai"
 
 
 def add_tools(agent: Agent[None, Any], world: World) -> None:
@@ -21,7 +23,7 @@ def add_tools(agent: Agent[None, Any], world: World) -> None:
 
 class Conversation:
     def __init__(self, world: World, model: str, claim: str, stream: bool) -> None:
-        self._agent = Agent(f"openai-chat:{model}", instructions=claim)
+        self._agent = Agent(f"{PROVIDER}:{model}", instructions=claim)
         add_tools(self._agent, world)
         self._history: list[ModelMessage] = []
         self._stream = stream
@@ -49,13 +51,13 @@ def count(usage: Usage, counted: RunUsage) -> Usage:
 
 
 async def typed(output_type: Any) -> Usage:
-    result = await Agent(f"openai-chat:{MODEL}", output_type=output_type).run("Plan a journey")
+    result = await Agent(f"{PROVIDER}:{MODEL}", output_type=output_type).run("Plan a journey")
     check_journey(result.output)
     return count(Usage(), result.usage)
 
 
 async def streamed_typed() -> Usage:
-    agent = Agent(f"openai-chat:{MODEL}", output_type=Journey)
+    agent = Agent(f"{PROVIDER}:{MODEL}", output_type=Journey)
     async with agent.run_stream("Plan a journey") as result:
         check_journey([journey async for journey in result.stream_output(debounce_by=None)][-1])
         return count(Usage(), result.usage)
@@ -65,7 +67,7 @@ async def typed_after_calls() -> Usage:
     usage = Usage()
     for output_type, ending in ((Journey, "final_result for Rome"), (NativeOutput(Journey), "")):
         world = World()
-        agent = Agent(f"openai-chat:{MODEL}", output_type=output_type)
+        agent = Agent(f"{PROVIDER}:{MODEL}", output_type=output_type)
         add_tools(agent, world)
         result = await agent.run("get_weather in Oslo and Rome" + (f" then: {ending}" if ending else ""))
         assert sorted(world.asked) == [["get_weather", "Oslo"], ["get_weather", "Rome"]], world.asked
@@ -76,7 +78,7 @@ async def typed_after_calls() -> Usage:
 
 async def picture() -> Usage:
     seen = BinaryContent.from_data_uri(f"data:image/png;base64,{PNG}")
-    result = await Agent(f"openai-chat:{MODEL}").run(["what is it?", seen])
+    result = await Agent(f"{PROVIDER}:{MODEL}").run(["what is it?", seen])
     check_seen(result.output)
     return count(Usage(), result.usage)
 
