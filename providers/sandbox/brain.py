@@ -10,6 +10,7 @@ last user turn change that:
     inspect:            answers a JSON object that says what arrived (system text, turns, images, tools)
     no tools            calls no tool although tools are declared (mode AUTO)
     parallel: N         calls the tool N times
+    call: NAME {...}    calls the tool NAME with exactly these arguments (may be repeated)
     A then: B           two steps of calls: those A asks for, and once their results are there those B asks for
     sandbox-fault: name;key=value     this request meets that fault (see `faults.FAULTS`)
 
@@ -20,7 +21,9 @@ instance of it.
 """
 
 import hashlib
+import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -30,12 +33,14 @@ from providers.sandbox.instances import NoInstanceError, instance_of
 
 _MOST_CALLS = 16
 _THEN = "then:"
+_JSON = json.JSONDecoder()  # it reads a value that more text follows
 _SNIPPET = 160  # characters of the prompt that a plain answer quotes
 _SAY = re.compile(r"\bsay:[ \t]*(.*)", re.DOTALL)
 _WORDS = re.compile(r"\bwords:\s*(\d{1,6})")
 _THINK = re.compile(r"\bthink:\s*(\d{1,6})")
 _WAIT = re.compile(r"\bwait:\s*(\d{1,4}(?:\.\d+)?)")
 _PARALLEL = re.compile(r"\bparallel:\s*(\d{1,3})")
+_CALL = re.compile(r"\bcall:\s*([\w.-]+)\s*(?=\{)")
 _PROPER = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-Þ][\w'’-]+")
 
 
@@ -201,6 +206,8 @@ def _calls(prompt: Prompt) -> tuple[Call, ...]:
     tools = [tool for tool in prompt.tools if not prompt.allowed or tool.name in prompt.allowed]
     if not tools:
         return ()
+    if "call:" in text and (exact := _exact_calls(text, {tool.name for tool in tools})):
+        return exact
     named = [tool for tool in tools if tool.name in text]
     chosen = named or tools[:1]
     names = {tool.name for tool in tools}
@@ -214,6 +221,19 @@ def _calls(prompt: Prompt) -> tuple[Call, ...]:
     if not prompt.parallel:
         chosen = chosen[:1]
     return tuple(_call(prompt, tool, number, items) for number, tool in enumerate(chosen))
+
+
+def _exact_calls(text: str, names: Collection[str]) -> tuple[Call, ...]:
+    """The calls that the text spells out; those of undeclared tools, and what is no JSON, are not made."""
+    calls: list[Call] = []
+    for match in _CALL.finditer(text):
+        try:
+            arguments, _ = _JSON.raw_decode(text, match.end())
+        except ValueError:
+            continue
+        if match[1] in names:
+            calls.append(Call(match[1], arguments))
+    return tuple(calls)
 
 
 def _call(prompt: Prompt, tool: Tool, number: int, items: list[str]) -> Call:

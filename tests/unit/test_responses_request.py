@@ -322,6 +322,21 @@ def test_a_call_in_a_namespace_keeps_its_chat_name_in_the_history() -> None:
     assert told[1]["tool_calls"][0]["function"]["name"] == "crm__look_up"
 
 
+def test_tools_can_be_declared_among_the_items() -> None:
+    parsed = parse(
+        body(tools=[FUNCTION], input=[{"type": "additional_tools", "tools": [{**FUNCTION, "name": "b"}]}, USER])
+    )
+    assert [tool["function"]["name"] for tool in parsed.chat.request.fields["tools"]] == ["look_up", "b"]
+    assert parsed.chat.request.messages() == [USER]
+    assert parsed.names.of("tools[1].function.name") == "input[0].tools[0].name"
+
+
+def test_a_search_among_tools_is_left_out_and_named() -> None:
+    assert parse(body(tools=[FUNCTION, {"type": "tool_search", "execution": "client"}])).warnings == (
+        "tools[1]=dropped",
+    )
+
+
 def test_a_search_that_may_not_reach_the_web_is_left_out_and_named() -> None:
     parsed = parse(body(tools=[FUNCTION, {"type": "web_search", "external_web_access": False}]))
     assert "web_search_options" not in parsed.chat.request.fields
@@ -464,6 +479,7 @@ def test_the_planner_learns_what_it_would_of_the_chat_request() -> None:
         ({"reasoning": "high"}, "reasoning", "invalid_type"),
         ({"reasoning": {"effort": 5}}, "reasoning.effort", "invalid_type"),
         ({"tools": {}}, "tools", "invalid_type"),
+        ({"input": [{"type": "additional_tools", "tools": 5}]}, "input[0].tools", "invalid_type"),
         ({"tools": [FUNCTION, {"type": "function"}]}, "tools[1].name", "missing_required_parameter"),
         ({"tools": [{**FUNCTION, "name": "a b"}]}, "tools[0].name", "invalid_value"),
         ({"tools": [{**FUNCTION, "parameters": []}]}, "tools[0].parameters", "invalid_type"),

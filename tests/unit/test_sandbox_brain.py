@@ -156,6 +156,17 @@ def test_tool_results_are_quoted() -> None:
     assert 'get_weather returned {"t":3}' in reply.text
 
 
+def test_calls_that_are_spelled_out_are_made_exactly() -> None:
+    text = (
+        'call: get_time {"zone": "a } b"} call: get_weather {"city": "Oslo", "x": [1]} call: other {} call: get_time {'
+    )
+    reply = answer_to(Prompt(model="m", text=text, tools=(WEATHER, CLOCK)))
+    assert [(call.name, call.arguments) for call in reply.calls] == [
+        ("get_time", {"zone": "a } b"}),
+        ("get_weather", {"city": "Oslo", "x": [1]}),
+    ]
+
+
 def test_steps_are_taken_one_after_another_and_answered_from_all_their_results() -> None:
     prompt = Prompt(model="m", text="get_weather in Oslo and Rome then: get_time of Lima", tools=(WEATHER, CLOCK))
     assert [call.arguments["city"] for call in answer_to(prompt).calls] == ["Oslo", "Rome"]

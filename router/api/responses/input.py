@@ -122,6 +122,8 @@ class Transcript:
                 self._result(item, where)
             case "reasoning":
                 self._reasoning(item, where)
+            case "additional_tools":
+                self._toolbox.read(item.get("tools"), f"{where}.tools")
             case "image_generation_call":
                 self._picture(item, where)
             case "item_reference":

@@ -73,7 +73,7 @@ def parse_responses(body: bytes, scope: Scope, key: ClientKey) -> ParsedResponse
     _refuse_state(fields)
     repeated = {name: fields[name] for name in _REPEATED if name in fields}
     toolbox = Toolbox()
-    toolbox.read(fields.pop("tools", None))
+    toolbox.read(fields.pop("tools", None), "tools")
     transcript = Transcript(toolbox)
     instructions = fields.pop("instructions", None)
     if instructions is not None:

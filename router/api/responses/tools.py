@@ -23,14 +23,14 @@ class Toolbox:
         self.warnings: list[str] = []
         self._namespaced: dict[str, tuple[str, str]] = {}
 
-    def read(self, tools: JsonValue) -> None:
-        """The whole `tools` array. Raises 400 naming the tool."""
+    def read(self, tools: JsonValue, where: str) -> None:
+        """A whole array of tools, which stands at `where`. Raises 400 naming the tool."""
         if tools is None:
             return
         if not isinstance(tools, list):
-            raise refuse("'tools' must be a list", "tools", "invalid_type")
+            raise refuse(f"'{where}' must be a list", where, "invalid_type")
         for index, tool in enumerate(tools):
-            self._tool(tool, f"tools[{index}]")
+            self._tool(tool, f"{where}[{index}]")
 
     def chat_name(self, name: str, namespace: JsonValue) -> str:
         """The chat tool's name for one of a namespace; `namespace` None: the name itself."""
@@ -82,6 +82,8 @@ class Toolbox:
                 self._namespace(tool, where)
             case str() if kind in _SEARCH:
                 self._search(tool, where)
+            case "tool_search":  # every tool that is declared is shown to the model anyway
+                self.warnings.append(f"{where}=dropped")
             case "image_generation":
                 self.draws = True
                 self.warnings.extend(f"{where}.{name}=dropped" for name in tool if name != "type")
