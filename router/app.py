@@ -27,7 +27,8 @@ from router.api.image_request import parse_edit, parse_generation
 from router.api.images import FileHandler, ImageHandler
 from router.api.models import ModelsHandler
 from router.api.ops import OpsHandler
-from router.api.responses.endpoint import StoredResponses, responses
+from router.api.responses.endpoint import ResponsesHandler, StoredResponses
+from router.api.responses.memory import ItemMemory
 from router.api.route import RouteHandler
 from router.errors import InvalidRequestError, NotFoundError, RouterError
 from router.pictures.store import PictureStore
@@ -154,13 +155,14 @@ def _lifespan(connected: Connected, fetcher: Fetcher) -> Callable[[FastAPI], Abs
 
 def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetcher | None) -> dict[str, ASGIApp]:
     """Register every path under each prefix; gives the raw endpoints by path. `media` opens callers' URLs."""
+    memory = ItemMemory()
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
-    answer: ASGIApp = Endpoint(gateway, "chat", responses)
+    answer: ASGIApp = Endpoint(gateway, "chat", ResponsesHandler(memory))
     embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
     generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
     edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(partial(parse_edit, fetcher=media), store))
     stored = StoredResponses(gateway).__call__
-    models, route, ops = ModelsHandler(gateway), RouteHandler(gateway), OpsHandler(gateway)
+    models, route, ops = ModelsHandler(gateway), RouteHandler(gateway, memory), OpsHandler(gateway)
     raw = {
         "/chat/completions": chat,
         "/responses": answer,

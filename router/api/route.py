@@ -12,6 +12,7 @@ from router.api.chat_request import decode_object, parse_chat
 from router.api.embedding_request import parse_embedding
 from router.api.gateway import Gateway
 from router.api.image_request import build_image_request, decode_json
+from router.api.responses.memory import ItemMemory
 from router.api.responses.request import is_for_a_response, parse_responses
 from router.errors import NotFoundError
 from router.routing.plan import Directives, Excluded, Features, Plan, Prediction
@@ -21,8 +22,9 @@ from router.routing.planner import AllBlockedError, NoCandidateError
 class RouteHandler:
     """Shows decisions. Costs nothing and calls nobody."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, memory: ItemMemory) -> None:
         self._gateway = gateway
+        self._memory = memory
 
     async def plan(self, request: Request) -> Response:
         """The body is that of the request in question: `messages` make it a chat request, `prompt` an image request,
@@ -39,7 +41,7 @@ class RouteHandler:
         directives: Directives
         top = decode_object(body)
         if is_for_a_response(top):
-            asked = parse_responses(body, scope, key).chat
+            asked = parse_responses(body, scope, key, self._memory).chat
             features, directives = asked.features, asked.directives
         elif "input" in top and not top.keys() & {"messages", "prompt"}:
             embedding = parse_embedding(body, scope, key)

@@ -138,6 +138,25 @@ def test_a_signature_survives_a_router_that_has_forgotten_it(turnout: Callable[.
     assert "thoughtSignature" not in parts[1]
 
 
+def test_an_answer_can_be_referred_to_by_its_own_caller(turnout: Callable[..., Turnout], stream: bool) -> None:
+    router = turnout(CONFIG, keys={"a": "key-a", "b": "key-b"})
+
+    def ask(key: str = "key-a", **body: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {key}"}
+        return router.http.post(PATH, json={"model": "chat", **body}, headers=headers)
+
+    first = final(ask(input="say: remember me", stream=stream))
+    reference = {"type": "item_reference", "id": first["output"][-1]["id"]}
+    asked = [{"role": "user", "content": "hi"}, reference, {"role": "user", "content": "say: done"}]
+    final(ask(input=asked, stream=stream))
+    assert router.requests()[-1]["body"]["contents"][1]["parts"][0]["text"] == "remember me"
+    error = ask("key-b", input=asked).json()["error"]
+    assert (error["param"], error["code"]) == ("input[1]", "unsupported_value")
+    unkept = final(ask(input="say: forget me", stream=stream, store=False))
+    asked[1] = {**reference, "id": unkept["output"][-1]["id"]}
+    assert ask(input=asked).status_code == 400
+
+
 def test_another_vendor_gets_no_trace_of_gemini(turnout: Callable[..., Turnout]) -> None:
     router = turnout(CONFIG)
     asked: list[Any] = [{"role": "user", "content": "Weather in Oslo"}]

@@ -14,6 +14,7 @@ from providers.errors import StreamInterruptedError
 from providers.streams import ChatStream, PrimedStream
 from providers.types import ChatChunk, ChatResponse, Usage
 from router.api.responses.answer import ResponsesRenderer, ResponsesWire
+from router.api.responses.memory import ItemMemory
 from router.api.responses.request import parse_responses
 from router.api.responses.signatures import opened
 
@@ -26,8 +27,9 @@ CITATION = {"start_index": 2, "end_index": 4, "url": "https://a.example", "title
 
 
 def wire(**asked: Any) -> ResponsesWire:
-    parsed = parse_responses(json.dumps({"model": "chat", "input": "hi", **asked}).encode(), {"headers": []}, KEY)
-    return ResponsesWire(parsed, STEM, lambda: 1795190000.25)
+    body = json.dumps({"model": "chat", "input": "hi", **asked}).encode()
+    memory = ItemMemory()
+    return ResponsesWire(parse_responses(body, {"headers": []}, KEY, memory), STEM, lambda: 1795190000.25, memory)
 
 
 def plain(message: dict[str, Any], finish: str = "stop", asked: dict[str, Any] | None = None, **choice: Any) -> Any:

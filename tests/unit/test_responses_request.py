@@ -9,6 +9,7 @@ from builders import KEY
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.api.responses.memory import ItemMemory
 from router.api.responses.request import ParsedResponses, parse_responses
 from router.api.responses.signatures import opened, sealed
 from router.errors import InvalidRequestError
@@ -31,7 +32,7 @@ def body(**fields: Any) -> bytes:
 
 def parse(data: bytes, **headers: str) -> ParsedResponses:
     named = [(f"x-router-{name}".encode(), value.encode()) for name, value in headers.items()]
-    return parse_responses(data, {"type": "http", "headers": named}, KEY)
+    return parse_responses(data, {"type": "http", "headers": named}, KEY, ItemMemory())
 
 
 def messages(*items: Any, **fields: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from providers.streams import PrimedStream
 from providers.types import ChatChunk, ChatResponse, JsonObject, JsonValue, Usage
 from router.api.envelope import INTERRUPTED
 from router.api.responses.events import EventLog, Tell, unheard
+from router.api.responses.memory import ItemMemory
 from router.api.responses.output import Output
 from router.api.responses.request import ParsedResponses, repeated_of
 
@@ -18,10 +19,11 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 class ResponsesWire:
     """The response object and its events. `stem` is a fresh random text that every id of this answer begins with,
-    behind its prefix; `clock` gives the seconds since 1970."""
+    behind its prefix; `clock` gives the seconds since 1970; `memory` keeps the items if the client may name them."""
 
-    def __init__(self, parsed: ParsedResponses, stem: str, clock: Callable[[], float]) -> None:
+    def __init__(self, parsed: ParsedResponses, stem: str, clock: Callable[[], float], memory: ItemMemory) -> None:
         self._parsed = parsed
+        self._memory = memory
         self._stem = stem
         self._clock = clock
 
@@ -32,15 +34,21 @@ class ResponsesWire:
         output.feed(message if isinstance(message, dict) else {}, choice.get("logprobs"))
         reason = finish if isinstance(finish, str) else "stop"
         output.finish("incomplete" if reason in _INCOMPLETE else "completed")
+        items = output.shown()
+        self._keep(items)
         shell = self._shell(response.model, response.extra)
-        return orjson.dumps(shell.ended(output.shown(), reason, response.usage, cost_usd))
+        return orjson.dumps(shell.ended(items, reason, response.usage, cost_usd))
 
     def renderer(self, request_id: str, stream: PrimedStream) -> "ResponsesRenderer":
         log = EventLog()
-        return ResponsesRenderer(log, self._output(log.tell), self._shell(stream.model, stream.extra))
+        return ResponsesRenderer(log, self._output(log.tell), self._shell(stream.model, stream.extra), self._keep)
 
     def told(self, warnings: tuple[str, ...]) -> tuple[str, ...]:
         return (*self._parsed.warnings, *self._parsed.names.in_warnings(warnings))
+
+    def _keep(self, items: list[JsonValue]) -> None:
+        if self._parsed.remembered:
+            self._memory.keep(self._parsed.chat.request.caller, items)
 
     def _shell(self, model: str, extra: Mapping[str, JsonValue]) -> "_Shell":
         return _Shell(self._parsed.repeated, f"resp_{self._stem}", model, extra.get("service_tier"), self._clock)
@@ -57,9 +65,11 @@ class ResponsesWire:
 
 
 class ResponsesRenderer:
-    """One streamed answer, from `response.created` to `response.completed`, `.incomplete` or `.failed`."""
+    """One streamed answer, from `response.created` to `response.completed`, `.incomplete` or `.failed`. `keep` is
+    handed the items of an answer that came to its end."""
 
-    def __init__(self, log: EventLog, output: Output, shell: "_Shell") -> None:
+    def __init__(self, log: EventLog, output: Output, shell: "_Shell", keep: Callable[[list[JsonValue]], None]) -> None:
+        self._keep = keep
         self._log = log
         self._output = output
         self._shell = shell
@@ -83,7 +93,9 @@ class ResponsesRenderer:
     def closing(self, usage: Usage, cost_usd: Decimal | None) -> bytes:
         incomplete = self._reason in _INCOMPLETE
         self._output.finish("incomplete" if incomplete else "completed")
-        ended = self._shell.ended(self._output.shown(), self._reason, usage, cost_usd)
+        items = self._output.shown()
+        self._keep(items)
+        ended = self._shell.ended(items, self._reason, usage, cost_usd)
         self._log.tell("response.incomplete" if incomplete else "response.completed", response=ended)
         return self._log.take()
 

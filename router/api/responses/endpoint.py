@@ -11,21 +11,27 @@ from router.api.answering import answer_chat
 from router.api.body import require_json
 from router.api.gateway import Exchange, Gateway
 from router.api.responses.answer import ResponsesWire
+from router.api.responses.memory import ItemMemory
 from router.api.responses.request import parse_responses
 from router.errors import NotFoundError, RouterError
 
 
-async def responses(exchange: Exchange) -> int:
-    """Answer one request, plain or streamed; gives the status sent. What is refused names the caller's own fields."""
-    require_json(exchange.scope)
-    body = await exchange.body(exchange.gateway.settings.server.json_limit_bytes)
-    parsed = parse_responses(body, exchange.scope, exchange.key)
-    wire = ResponsesWire(parsed, secrets.token_hex(16), time.time)
-    try:
-        return await answer_chat(exchange, parsed.chat, wire)
-    except (RouterError, ProviderError) as exc:
-        parsed.names.rename(exc)
-        raise
+class ResponsesHandler:
+    """Answers one request, plain or streamed; gives the status sent. What is refused names the caller's own fields."""
+
+    def __init__(self, memory: ItemMemory) -> None:
+        self._memory = memory
+
+    async def __call__(self, exchange: Exchange) -> int:
+        require_json(exchange.scope)
+        body = await exchange.body(exchange.gateway.settings.server.json_limit_bytes)
+        parsed = parse_responses(body, exchange.scope, exchange.key, self._memory)
+        wire = ResponsesWire(parsed, secrets.token_hex(16), time.time, self._memory)
+        try:
+            return await answer_chat(exchange, parsed.chat, wire)
+        except (RouterError, ProviderError) as exc:
+            parsed.names.rename(exc)
+            raise
 
 
 class StoredResponses:

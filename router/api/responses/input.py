@@ -4,11 +4,15 @@ What the model said in one turn (reasoning, text, calls) is one assistant messag
 behind it, wherever the caller put them.
 """
 
+from collections.abc import Callable
+
 from providers.types import JsonObject, JsonValue
 from router.api.responses.names import place
 from router.api.responses.parts import Placed, content_of, parts_of, refuse, text_of
 from router.api.responses.signatures import opened
 from router.api.responses.tools import Toolbox
+
+Recall = Callable[[str], JsonObject | None]
 
 _ROLES = ("user", "assistant", "system", "developer")
 # What OpenAI's own tools did: told in the text that followed, and for no other model to read.
@@ -61,11 +65,12 @@ class _Turn:
 
 
 class Transcript:
-    """The messages of one request, grown item by item."""
+    """The messages of one request, grown item by item. `recall` gives the item that has an id, None if nobody knows."""
 
-    def __init__(self, toolbox: Toolbox) -> None:
+    def __init__(self, toolbox: Toolbox, recall: Recall) -> None:
         self.warnings: list[str] = []
         self._toolbox = toolbox
+        self._recall = recall
         self._turns: list[_Turn] = []
         self._open: _Turn | None = None  # the assistant's turn, while what it said goes on
         self._owners: dict[str, _Turn] = {}
@@ -127,18 +132,24 @@ class Transcript:
             case "image_generation_call":
                 self._picture(item, where)
             case "item_reference":
-                raise refuse(
-                    f"'{where}' refers to an item that the router has not kept: it is stateless. Send the item itself "
-                    "(AI SDK: providerOptions.openai.store = false)",
-                    where,
-                    "unsupported_value",
-                )
+                self._reference(item, where)
             case str() if kind in _TRACES:
                 self.warnings.append(f"{where}=dropped")
             case None:
                 raise refuse(f"'{where}.type' is required", f"{where}.type", "missing_required_parameter")
             case _:
                 raise refuse(f"'{where}.type': items of type {str(kind)[:40]!r} are not supported", where)
+
+    def _reference(self, item: JsonObject, where: str) -> None:
+        kept = self._recall(text_of(item, "id", where))
+        if kept is None:
+            raise refuse(
+                f"'{where}' refers to an item that is not remembered here, or no longer; send the item itself "
+                "(AI SDK: providerOptions.openai.store = false)",
+                where,
+                "unsupported_value",
+            )
+        self._item(kept, where)
 
     def _message(self, item: JsonObject, where: str) -> None:
         role = item.get("role")

@@ -1,6 +1,7 @@
 """Bytes -> a validated Responses request: the chat request it stands for, and what its answer must repeat."""
 
 from collections.abc import Mapping, MutableMapping
+from functools import partial
 from typing import NoReturn
 
 import orjson
@@ -11,6 +12,7 @@ from providers.types import JsonObject, JsonValue
 from router.api.chat_fields import flag, require_shallow
 from router.api.chat_request import ParsedChat, decode_fields, decode_object, parse_chat
 from router.api.responses.input import Transcript
+from router.api.responses.memory import ItemMemory
 from router.api.responses.names import Names
 from router.api.responses.parts import refuse
 from router.api.responses.tools import Toolbox
@@ -53,7 +55,8 @@ class ParsedResponses(Struct, frozen=True, kw_only=True):
     """One request as the edge hands it on.
 
     `repeated` are the fields that the answer's object shows again; `encrypted`: reasoning items shall carry what the
-    client must send back; `warnings` are this translation's own losses.
+    client must send back; `remembered`: the client may refer to the answer's items (it has not said `store: false`);
+    `warnings` are this translation's own losses.
     """
 
     chat: ParsedChat
@@ -61,20 +64,24 @@ class ParsedResponses(Struct, frozen=True, kw_only=True):
     toolbox: Toolbox
     repeated: JsonObject
     encrypted: bool
+    remembered: bool
     warnings: tuple[str, ...]
 
 
-def parse_responses(body: bytes, scope: Scope, key: ClientKey) -> ParsedResponses:
-    """Validate one body. Raises InvalidRequestError (400) naming the field as the caller wrote it."""
+def parse_responses(body: bytes, scope: Scope, key: ClientKey, memory: ItemMemory) -> ParsedResponses:
+    """Validate one body; `memory` knows the items that it may refer to.
+
+    Raises InvalidRequestError (400) naming the field as the caller wrote it.
+    """
     fields = decode_fields(decode_object(body))
     for name, value in fields.items():
         if isinstance(value, dict | list):
             require_shallow(name[:64], value)
-    _refuse_state(fields)
+    stored = _refuse_state(fields)
     repeated = {name: fields[name] for name in _REPEATED if name in fields}
     toolbox = Toolbox()
     toolbox.read(fields.pop("tools", None), "tools")
-    transcript = Transcript(toolbox)
+    transcript = Transcript(toolbox, partial(memory.find, key.name))
     instructions = fields.pop("instructions", None)
     if instructions is not None:
         if not isinstance(instructions, str):
@@ -105,12 +112,14 @@ def parse_responses(body: bytes, scope: Scope, key: ClientKey) -> ParsedResponse
         toolbox=toolbox,
         repeated=repeated,
         encrypted=_ENCRYPTED in include,
+        remembered=stored,
         warnings=tuple(warnings),
     )
 
 
-def _refuse_state(fields: MutableMapping[str, JsonValue]) -> None:
-    """Refuse what would need a memory of earlier requests, and the names that the chat request has for things."""
+def _refuse_state(fields: MutableMapping[str, JsonValue]) -> bool:
+    """Refuse what would need a memory of earlier requests, and the names that the chat request has for things. Gives
+    what `store` says."""
     for name, instead in _KEPT_THERE.items():
         if name in fields:
             raise refuse(f"'{name}': the router keeps no responses; {instead}", name, "unsupported_parameter")
@@ -120,10 +129,10 @@ def _refuse_state(fields: MutableMapping[str, JsonValue]) -> None:
             "background",
             "unsupported_parameter",
         )
-    flag(fields.pop("store", None), "store")
     for name in fields:
         if name in _ELSEWHERE:
             _say_where(name, _ELSEWHERE[name])
+    return flag(fields.pop("store", True), "store")
 
 
 def _say_where(name: str, here: str | None) -> NoReturn:
