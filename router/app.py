@@ -180,9 +180,7 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
             Route(f"{prefix}/route", route.plan, methods=["POST"]),
             Route(f"{prefix}/requests/{{id}}", route.request, methods=["GET"]),
             Route(f"{prefix}/images/files/{{file}}", FileHandler(store).__call__, methods=["GET"]),
-            Route(f"{prefix}/responses/{{id}}", stored, methods=["GET", "DELETE"]),
-            Route(f"{prefix}/responses/{{id}}/cancel", stored, methods=["POST"]),
-            Route(f"{prefix}/responses/{{id}}/input_items", stored, methods=["GET"]),
+            Route(f"{prefix}/responses/{{rest:path}}", stored, methods=["GET", "POST", "DELETE"]),
         ]
     routes += [
         Route("/", ops.root, methods=["GET"]),

@@ -29,7 +29,8 @@ FRAMEWORKS = {
     "openai-agents": agent_claims.OPENAI_AGENTS,  # echoes signatures
     "ai-sdk openai-compatible": agent_claims.AI_SDK,  # echoes signatures
     "ai-sdk openai": agent_claims.AI_SDK,  # loses them
-    # the same by their default wire, the Responses API
+    # the same by the Responses API, which is the default wire of all but LangChain
+    "langchain responses": agent_claims.LANGCHAIN,
     "pydantic-ai responses": agent_claims.PYDANTIC_AI,
     "openai-agents responses": agent_claims.OPENAI_AGENTS,
     "ai-sdk openai-responses": agent_claims.AI_SDK,

@@ -6,6 +6,7 @@ reach loopback only. The simulated model calls Codex's own tools (`call: exec_co
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,8 @@ class Codex:
         node, none = prepare.node_for("codex")
         if script is None or node is None:
             pytest.skip(reason or none)
+        if shutil.which("git") is None:
+            pytest.skip("no git on this machine")
         self.router = router
         self.work = folder / "work"
         self._home = folder / "home"

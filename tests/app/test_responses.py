@@ -312,6 +312,7 @@ def test_the_plan_can_be_asked_for(router: Turnout, body: dict[str, Any]) -> Non
         ("DELETE", "/v1/responses/resp_1"),
         ("POST", "/v1/responses/resp_1/cancel"),
         ("GET", "/v1/responses/resp_1/input_items"),
+        ("POST", "/v1/responses/compact"),
     ],
 )
 def test_nothing_is_stored_to_be_asked_for_later(turnout: Callable[..., Turnout], method: str, path: str) -> None:

@@ -3,11 +3,15 @@
 from typing import Any, Literal
 
 from agent_claims import PICTURE, TYPED, TYPED_AFTER_CALLS, TYPED_BY_TOOL
-from agent_world import MODEL, PNG, Journey, Place, Usage, World, check_journey, check_seen, conversations, run
+from agent_world import MODEL, PNG, WIRE, Journey, Place, Usage, World, check_journey, check_seen, conversations, run
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.tools import BaseTool, tool
 from langchain_openai import ChatOpenAI
+
+
+def chat(model: str, **more: Any) -> ChatOpenAI:
+    return ChatOpenAI(model=model, use_responses_api=WIRE == "responses", **more)
 
 
 def tools(world: World) -> list[BaseTool]:
@@ -26,7 +30,7 @@ def tools(world: World) -> list[BaseTool]:
 
 class Conversation:
     def __init__(self, world: World, model: str, claim: str, stream: bool) -> None:
-        self._agent = create_agent(ChatOpenAI(model=model, stream_usage=True), tools(world), system_prompt=claim)
+        self._agent = create_agent(chat(model, stream_usage=True), tools(world), system_prompt=claim)
         self._messages: list[BaseMessage] = []
         self._stream = stream
         self.usage = Usage()
@@ -60,7 +64,7 @@ def count(usage: Usage, messages: list[BaseMessage]) -> Usage:
 
 
 async def typed(method: Literal["json_schema", "function_calling"]) -> Usage:
-    asked = ChatOpenAI(model=MODEL).with_structured_output(Journey, method=method, include_raw=True)
+    asked = chat(MODEL).with_structured_output(Journey, method=method, include_raw=True)
     answer: Any = asked.invoke("Plan a journey")
     assert answer["parsing_error"] is None, answer
     check_journey(answer["parsed"])
@@ -69,7 +73,7 @@ async def typed(method: Literal["json_schema", "function_calling"]) -> Usage:
 
 async def typed_after_calls() -> Usage:
     world = World()
-    agent = create_agent(ChatOpenAI(model=MODEL), tools(world), response_format=Journey)
+    agent = create_agent(chat(MODEL), tools(world), response_format=Journey)
     state = agent.invoke({"messages": [HumanMessage("get_weather in Oslo and Rome then: Journey to Rome")]})
     assert sorted(world.asked) == [["get_weather", "Oslo"], ["get_weather", "Rome"]], world.asked
     check_journey(state["structured_response"])
@@ -78,7 +82,7 @@ async def typed_after_calls() -> Usage:
 
 async def picture() -> Usage:
     content: Any = [{"type": "text", "text": "what is it?"}, {"type": "image", "base64": PNG, "mime_type": "image/png"}]
-    answer = ChatOpenAI(model=MODEL).invoke([HumanMessage(content)])
+    answer = chat(MODEL).invoke([HumanMessage(content)])
     check_seen(answer.text)
     return count(Usage(), [answer])
 

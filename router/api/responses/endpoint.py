@@ -35,11 +35,11 @@ class ResponsesHandler:
 
 
 class StoredResponses:
-    """What asks for a response of earlier: there is none."""
+    """What asks for a response of earlier, or for anything else to be done with one: there is none."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     async def __call__(self, request: Request) -> Response:
         self._gateway.auth.identify(request.scope)
-        raise NotFoundError("responses are not stored: the answer to POST /v1/responses is all there is")
+        raise NotFoundError("responses are not stored: POST /v1/responses and its answer are all there is")

@@ -7,7 +7,6 @@ behind it, wherever the caller put them.
 from collections.abc import Callable
 
 from providers.types import JsonObject, JsonValue
-from router.api.responses.names import place
 from router.api.responses.parts import Placed, content_of, parts_of, refuse, text_of
 from router.api.responses.signatures import opened
 from router.api.responses.tools import Toolbox
@@ -54,14 +53,14 @@ class _Turn:
     def note(self, known: dict[str, str], position: int) -> None:
         """Say where this message, its parts and its calls come from."""
         own = f"messages[{position}]"
-        place(known, own, self.where)
+        known[own] = self.where
         if self.role == "tool":
-            place(known, f"{own}.tool_call_id", f"{self.where}.call_id")
-            place(known, f"{own}.content", f"{self.where}.output")
+            known[f"{own}.tool_call_id"] = f"{self.where}.call_id"
+            known[f"{own}.content"] = f"{self.where}.output"
         for index, (_, where) in enumerate(self.parts):
-            place(known, f"{own}.content[{index}]", where)
+            known[f"{own}.content[{index}]"] = where
         for index, (_, where) in enumerate(self.calls):
-            place(known, f"{own}.tool_calls[{index}]", where)
+            known[f"{own}.tool_calls[{index}]"] = where
 
 
 class Transcript:

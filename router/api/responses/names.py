@@ -1,7 +1,7 @@
 """Where each part of the chat request stands in the caller's own body: refusals and warnings name it there."""
 
 import re
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 
 from providers.errors import ProviderError
 from router.errors import RouterError
@@ -54,8 +54,3 @@ class Names:
             each.message = self.in_text(each.message)
             if each.param is not None:
                 each.param = self.of(each.param)
-
-
-def place(known: MutableMapping[str, str], chat_path: str, own: str) -> None:
-    """Note that `chat_path` stands at `own` in the caller's body."""
-    known[chat_path] = own

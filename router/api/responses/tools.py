@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from providers.types import JsonObject, JsonValue
-from router.api.responses.names import place
 from router.api.responses.parts import refuse, text_of
 
 _SEARCH = ("web_search", "web_search_preview", "web_search_2025_08_26", "web_search_preview_2025_03_11")
@@ -88,7 +87,7 @@ class Toolbox:
                 self.draws = True
                 self.warnings.extend(f"{where}.{name}=dropped" for name in tool if name != "type")
             case str() if kind in _PASSED:
-                place(self.places, f"tools[{len(self.declared)}]", where)
+                self.places[f"tools[{len(self.declared)}]"] = where
                 self.declared.append(tool)
             case None:
                 raise refuse(f"'{where}.type' is required", f"{where}.type", "missing_required_parameter")
@@ -107,7 +106,7 @@ class Toolbox:
             self._namespaced[str(inner["name"])] = (namespace, name)
         own = f"tools[{len(self.declared)}]"
         for path in (own, f"{own}.{kind}"):
-            place(self.places, path, where)
+            self.places[path] = where
         self.declared.append({"type": kind, kind: inner})
 
     def _namespace(self, tool: JsonObject, where: str) -> None:
@@ -132,7 +131,7 @@ class Toolbox:
         if tool.get("external_web_access") is False:
             self.warnings.append(f"{where}=dropped")
             return
-        place(self.places, "web_search_options", where)
+        self.places["web_search_options"] = where
         self.search = {}
         for name, value in tool.items():
             if value is None or name in ("type", "external_web_access"):
