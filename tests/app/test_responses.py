@@ -176,6 +176,14 @@ def test_thoughts_become_a_summary_when_one_is_asked_for(router: Turnout, stream
     assert [item["type"] for item in hidden["output"]] == ["message"]
 
 
+def test_an_upstream_that_shows_no_thoughts_is_not_asked_for_them(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(CONFIG)
+    answer = post(router, model="vendor", input="say: x", reasoning={"summary": "auto"})
+    assert text_of(final(answer)) == "x"
+    assert answer.headers["x-router-warnings"] == "reasoning.summary=ignored"
+    assert set(router.requests()[-1]["body"]) == {"model", "messages"}
+
+
 def test_a_custom_tool_is_called_with_free_text(router: Turnout, stream: bool) -> None:
     patch = {"type": "custom", "name": "apply_patch", "description": "Edits files"}
     asked: list[Any] = [{"role": "user", "content": "use apply_patch on Readme"}]

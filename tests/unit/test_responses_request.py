@@ -365,7 +365,10 @@ def test_a_search_that_may_not_reach_the_web_is_left_out_and_named() -> None:
             },
         ),
         ({"reasoning": {"effort": "low"}}, {"reasoning_effort": "low"}),
-        ({"reasoning": {"summary": "auto"}}, {"google": {"thinking_config": {"include_thoughts": True}}}),
+        (
+            {"reasoning": {"summary": "auto"}},
+            {"extra_body": {"google": {"thinking_config": {"include_thoughts": True}}}},
+        ),
         (
             {"reasoning": {"summary": "auto"}, "google": {"thinking_config": {"thinking_budget": 5}, "a": 1}},
             {"google": {"thinking_config": {"include_thoughts": True, "thinking_budget": 5}, "a": 1}},

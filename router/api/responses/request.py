@@ -210,13 +210,18 @@ def _add_reasoning(chat: JsonObject, fields: MutableMapping[str, JsonValue], kno
         chat["reasoning_effort"] = reasoning["effort"]
     if reasoning.get("summary") is None and reasoning.get("generate_summary") is None:
         return
-    google = fields.get("google")
-    if google is None:
-        known["google"] = "reasoning.summary"
-    own = google if isinstance(google, dict) else {}
-    thinking = own.get("thinking_config")
-    shown = {"include_thoughts": True, **(thinking if isinstance(thinking, dict) else {})}
-    chat["google"] = {**own, "thinking_config": shown}
+    if "google" in fields:
+        chat["google"] = _with_thoughts(_object(fields["google"]))
+        return
+    # as Google's own OpenAI layer takes it; upstreams that know nothing of Google do not get it
+    known["extra_body"] = "reasoning.summary"
+    extra = _object(fields.get("extra_body"))
+    chat["extra_body"] = {**extra, "google": _with_thoughts(_object(extra.get("google")))}
+
+
+def _with_thoughts(google: JsonObject) -> JsonObject:
+    """Google's own options with its thoughts asked for, unless they say otherwise themselves."""
+    return {**google, "thinking_config": {"include_thoughts": True, **_object(google.get("thinking_config"))}}
 
 
 def _add_limits(chat: JsonObject, fields: MutableMapping[str, JsonValue], include: list[JsonValue]) -> None:
