@@ -62,8 +62,8 @@ lock:
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) requirements-build.in -o requirements-build.lock
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
-	for client in openai-2 openai-3; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
-	cd tests/clients/node && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved=true
+	for client in openai-2 openai-3 agents; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
+	for folder in node codex; do (cd tests/clients/$$folder && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved=true); done
 
 clean:
 	rm -rf $(VENV) .venvs build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -22,7 +22,7 @@ from providers.upstream import Upstream
 
 
 class ProviderSpec(Struct, frozen=True, kw_only=True):
-    """What is needed to reach one provider. `type` is a key of the table below.
+    """What is needed to reach one provider. `type` is a key of the table in `connect`.
 
     `fetcher` opens the URLs of finished pictures; with `fetch_media` also those that callers name. `model_prefix` is
     what litellm calls the provider (`anthropic/`).
@@ -68,9 +68,14 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     upstreams: list[Client] = []
     # one for all: a signature of one project is then known for what it is when its conversation moves to another
     signatures = SignatureCache()
-    builders: dict[str, Builder] = {**ADAPTERS, "gemini": partial(_gemini, signatures=signatures)}
+    adapters: dict[str, Builder] = {
+        "gemini": partial(_gemini, signatures=signatures),
+        "openai": partial(_openai, signatures=signatures),
+        "eachlabs": _eachlabs,
+        "litellm": _litellm,
+    }
     for spec in specs:
-        adapter, clients = builders[spec.type](spec, models)
+        adapter, clients = adapters[spec.type](spec, models)
         upstreams += clients
         if isinstance(adapter, ChatProvider):
             chat[spec.name] = adapter
@@ -85,7 +90,7 @@ Built = tuple[ChatProvider | ImageProvider | EmbeddingProvider, Sequence[Client]
 Builder = Callable[[ProviderSpec, Catalogue], Built]
 
 
-def _gemini(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache | None = None) -> Built:
+def _gemini(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) -> Built:
     cloud = spec.cloud
     by_token = cloud is not None and not cloud.express
     upstream = _upstream(spec, {} if by_token else {"x-goog-api-key": spec.api_key or ""})
@@ -101,12 +106,15 @@ def _gemini(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache | 
     return provider, [upstream]
 
 
-def _openai(spec: ProviderSpec, models: Catalogue) -> Built:
+def _openai(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) -> Built:
     headers = {"authorization": f"Bearer {spec.api_key}"} if spec.api_key else {}
     if spec.organization:
         headers["openai-organization"] = spec.organization
     upstream = _upstream(spec, headers)
-    return OpenAIProvider(spec.name, upstream, models, spec.fetcher, spec.result_hosts), [upstream]
+    provider = OpenAIProvider(
+        spec.name, upstream, models, spec.fetcher, spec.result_hosts, is_foreign=signatures.knows_call
+    )
+    return provider, [upstream]
 
 
 def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
@@ -138,11 +146,3 @@ def _upstream(spec: ProviderSpec, headers: Mapping[str, str]) -> Upstream:
         connect_timeout_s=spec.connect_timeout_s,
         idle_timeout_s=spec.idle_timeout_s,
     )
-
-
-ADAPTERS: Mapping[str, Builder] = {
-    "gemini": _gemini,
-    "openai": _openai,
-    "eachlabs": _eachlabs,
-    "litellm": _litellm,
-}

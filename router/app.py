@@ -27,6 +27,8 @@ from router.api.image_request import parse_edit, parse_generation
 from router.api.images import FileHandler, ImageHandler
 from router.api.models import ModelsHandler
 from router.api.ops import OpsHandler
+from router.api.responses.endpoint import ResponsesHandler, StoredResponses
+from router.api.responses.memory import ItemMemory
 from router.api.route import RouteHandler
 from router.errors import InvalidRequestError, NotFoundError, RouterError
 from router.pictures.store import PictureStore
@@ -40,14 +42,6 @@ _EXPOSED = (
     "x-request-id", "retry-after", "openai-processing-ms", "x-router-model", "x-router-provider", "x-router-attempts",
     "x-router-reason", "x-router-cost-usd", "x-router-overhead-ms", "x-router-warnings", "x-router-sandbox",
 )  # fmt: skip
-_RESPONSES_HELP = (
-    "POST /v1/responses is not served here yet; use chat completions: "
-    "Codex: no switch exists, it needs /v1/responses; "
-    "OpenAI Agents SDK: set_default_openai_api('chat_completions') (Python), setOpenAIAPI('chat_completions') (JS); "
-    "AI SDK: openai.chat('model') instead of openai('model'), or @ai-sdk/openai-compatible; "
-    "pydantic-ai: 'openai-chat:model' instead of 'openai:model'; "
-    "LangChain: use_responses_api=False"
-)
 
 
 class UnknownUrlError(NotFoundError):
@@ -163,13 +157,17 @@ def _lifespan(
 
 def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetcher | None) -> dict[str, ASGIApp]:
     """Register every path under each prefix; gives the raw endpoints by path. `media` opens callers' URLs."""
+    memory = ItemMemory()
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
+    answer: ASGIApp = Endpoint(gateway, "chat", ResponsesHandler(memory))
     embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
     generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
     edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(partial(parse_edit, fetcher=media), store))
-    models, route, ops = ModelsHandler(gateway), RouteHandler(gateway), OpsHandler(gateway)
+    stored = StoredResponses(gateway).__call__
+    models, route, ops = ModelsHandler(gateway), RouteHandler(gateway, memory), OpsHandler(gateway)
     raw = {
         "/chat/completions": chat,
+        "/responses": answer,
         "/images/generations": generate,
         "/images": generate,
         "/images/edits": edit,
@@ -184,7 +182,7 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
             Route(f"{prefix}/route", route.plan, methods=["POST"]),
             Route(f"{prefix}/requests/{{id}}", route.request, methods=["GET"]),
             Route(f"{prefix}/images/files/{{file}}", FileHandler(store).__call__, methods=["GET"]),
-            Route(f"{prefix}/responses", _responses, methods=["POST"]),
+            Route(f"{prefix}/responses/{{rest:path}}", stored, methods=["GET", "POST", "DELETE"]),
         ]
     routes += [
         Route("/", ops.root, methods=["GET"]),
@@ -195,10 +193,6 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
     ]
     app.router.routes[:0] = routes  # before FastAPI's own; the hot ones stand here for their 405
     return hot
-
-
-async def _responses(request: Request) -> Response:
-    raise UnknownUrlError(_RESPONSES_HELP)
 
 
 def _add_error_handlers(app: FastAPI) -> None:

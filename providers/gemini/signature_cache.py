@@ -78,6 +78,10 @@ class SignatureCache:
         self._kept.move_to_end(key)
         return entry
 
+    def knows_call(self, caller: str, call_id: str) -> bool:
+        """Whether this caller was given a call with this id and its signature."""
+        return self.find(caller, call_key(call_id)) is not None
+
     def _shrink(self, now: float) -> None:
         """Let go of the idle ones, and of more while there is too much."""
         while self._kept:

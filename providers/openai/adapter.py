@@ -1,7 +1,7 @@
 """The adapter for OpenAI's wire: `/chat/completions`, `/images/generations`, `/images/edits`, `/embeddings`."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import aiohttp
@@ -53,7 +53,8 @@ class OpenAIProvider:
     """Any upstream that speaks OpenAI's wire. `upstream` holds its base URL (to `/v1`) and key.
 
     `fetcher` opens the URLs of pictures that come as such, at the upstream's own origin and at public hosts (with
-    `result_hosts`: at those only); without one they count as not delivered.
+    `result_hosts`: at those only); without one they count as not delivered. `is_foreign` says of a caller's tool call,
+    by its id, that another provider has signed it.
     """
 
     def __init__(
@@ -63,25 +64,30 @@ class OpenAIProvider:
         models: Catalogue,
         fetcher: Fetcher | None = None,
         result_hosts: tuple[str, ...] = (),
+        *,
+        is_foreign: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.name = name
         self._upstream = upstream
         self._models = models
         self._fetcher = fetcher
         self._result_hosts = result_hosts
+        self._is_foreign = is_foreign
 
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         info = lookup(self._models, self.name, model)
         if request.stream:
             request = structs.replace(request, stream=False)
-        answer = await self._upstream.post(_CHAT, to_chat_body(request, model, info), _error_from)
+        body = to_chat_body(request, model, info, self._is_foreign)
+        answer = await self._upstream.post(_CHAT, body, _error_from)
         return self._read(answer.body, model, answer.headers, request_warnings(request, info))
 
     async def stream(self, request: ChatRequest, model: str) -> ChatStream:
         info = lookup(self._models, self.name, model)
         if not request.stream:
             request = structs.replace(request, stream=True)
-        source = await self._upstream.stream(_CHAT, to_chat_body(request, model, info), _error_from)
+        body = to_chat_body(request, model, info, self._is_foreign)
+        source = await self._upstream.stream(_CHAT, body, _error_from)
         warnings = request_warnings(request, info)
         if "json" in source.headers.get("content-type", ""):
             return await self._whole_as_stream(source, model, warnings)

@@ -1,7 +1,9 @@
 """What Gemini and this router left in the client's history, taken out before another vendor sees it. Pure.
 
 Clients echo our answers word for word, so a conversation that began on Gemini carries thought signatures and our own
-extensions when it is continued elsewhere: OpenAI refuses unknown message keys and call ids over 40 characters.
+extensions when it is continued elsewhere: OpenAI refuses unknown message keys and call ids over 40 characters. Where
+Gemini answers behind an upstream (`signatures` of its row), what that upstream gave goes back to it; a signature that
+Google gave to us directly is of another project, and Gemini refuses it.
 """
 
 from collections.abc import Callable
@@ -25,6 +27,7 @@ _MARKS = (
 # (440 KB measured: 0.13 ms to decode, 0.1-0.17 ms for each search).
 _SEARCHED_BYTES = 16 * 1024
 _SIGNATURE_MARK = "__thought__"  # LiteLLM's: call_<28 hex>__thought__<signature>, up to 4,572 characters
+_SIGNED_MARK = b"thought_"  # in thought_signature and in __thought__
 _MAX_ID = 40
 _CALL_KEYS = frozenset({"extra_content", "provider_specific_fields", "thought_signature"})
 _MESSAGE_KEYS = _CALL_KEYS | {"reasoning_content", "images", "annotations"}
@@ -50,9 +53,45 @@ def without_traces(messages_json: bytes) -> bytes:
     return messages_json if cleaned == messages else orjson.dumps(cleaned)  # identical items compare in no time
 
 
+def without_foreign_signatures(messages_json: bytes, caller: str, is_foreign: Callable[[str, str], bool]) -> bytes:
+    """`messages_json` itself unless it is signed and holds a call that `is_foreign` knows by caller and id.
+
+    Messages with such calls, and their tool messages, are cleaned as `without_traces` does; others stay as they are.
+    """
+    if _SIGNED_MARK not in messages_json:
+        return messages_json
+    try:
+        messages = orjson.loads(messages_json)
+    except orjson.JSONDecodeError:
+        return messages_json
+    if not isinstance(messages, list):
+        return messages_json
+    foreign: set[str] = set()
+    for message in messages:
+        ids = _call_ids(message)
+        if any(is_foreign(caller, _bare(call_id)) for call_id in ids):
+            foreign.update(ids)  # of parallel calls only the first is signed
+    if not foreign:
+        return messages_json
+    return orjson.dumps([_message(one) if foreign.intersection(_call_ids(one)) else one for one in messages])
+
+
+def _call_ids(message: JsonValue) -> list[str]:
+    """The ids of the calls that an assistant message makes or a tool message answers."""
+    if not isinstance(message, dict):
+        return []
+    calls = message.get("tool_calls") if message.get("role") == "assistant" else None
+    ids = [call.get("id") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return [call_id for call_id in (*ids, message.get("tool_call_id")) if isinstance(call_id, str)]
+
+
+def _bare(call_id: str) -> str:
+    return call_id.partition(_SIGNATURE_MARK)[0]
+
+
 def short_id(call_id: str) -> str:
     """The call id without an embedded signature, at most 40 characters; equal ids stay equal, different ones differ."""
-    bare = call_id.partition(_SIGNATURE_MARK)[0] or call_id
+    bare = _bare(call_id) or call_id
     if len(bare) <= _MAX_ID:
         return bare
     return bare[: _MAX_ID - 17] + "_" + blake2b(bare.encode(errors="replace"), digest_size=8).hexdigest()

@@ -1,12 +1,12 @@
 """ChatRequest -> the body of `POST /chat/completions`. Pure; the messages are spliced in, not decoded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 
 from providers.catalogue import ModelInfo
 from providers.errors import UnsupportedFieldError
-from providers.openai.history import without_traces
+from providers.openai.history import without_foreign_signatures, without_traces
 from providers.types import ChatRequest, JsonValue
 
 IGNORED: Mapping[str, str] = {
@@ -41,8 +41,10 @@ _WITHHELD = _FORBIDDEN | IGNORED.keys()
 _STREAM = b',"stream":true,"stream_options":{"include_usage":true}}'
 
 
-def to_chat_body(request: ChatRequest, model: str, info: ModelInfo) -> bytes:
-    """The JSON body for the upstream's `model`.
+def to_chat_body(
+    request: ChatRequest, model: str, info: ModelInfo, is_foreign: Callable[[str, str], bool] | None = None
+) -> bytes:
+    """The JSON body for the upstream's `model`. `is_foreign` says of a caller and a call's id whether Google signed it.
 
     `messages_json` goes in byte for byte unless it holds traces of Gemini. A stream always asks for usage, whatever
     the client asked for: the accounting needs it. Parameters a reasoning model refuses are not mapped; the upstream
@@ -51,7 +53,11 @@ def to_chat_body(request: ChatRequest, model: str, info: ModelInfo) -> bytes:
     """
     if request.strict and (lost := request_warnings(request, info)):
         raise UnsupportedFieldError("this upstream does not take the field", param=lost[0].partition("=")[0])
-    messages = request.messages_json if info.signatures else without_traces(request.messages_json)
+    messages = request.messages_json
+    if not info.signatures:
+        messages = without_traces(messages)
+    elif is_foreign is not None:
+        messages = without_foreign_signatures(messages, request.caller, is_foreign)
     fields = _fields(request.fields, info)
     parts = [b'{"model":', orjson.dumps(model), b',"messages":', messages]
     if fields:

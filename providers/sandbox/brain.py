@@ -10,15 +10,20 @@ last user turn change that:
     inspect:            answers a JSON object that says what arrived (system text, turns, images, tools)
     no tools            calls no tool although tools are declared (mode AUTO)
     parallel: N         calls the tool N times
+    call: NAME {...}    calls the tool NAME with exactly these arguments (may be repeated)
+    A then: B           two steps of calls: those A asks for, and once their results are there those B asks for
     sandbox-fault: name;key=value     this request meets that fault (see `faults.FAULTS`)
 
 With tools declared a user turn is answered with calls: to the tools that the text names (all of them, in parallel), or
 else to the first one; two or more capitalised words ("Oslo and Rome") give one call each. Arguments fit the tool's
-schema. After tool results the answer quotes them. With a JSON schema the text is an instance of it.
+schema. Once the last step has its results the answer quotes those of all steps. With a JSON schema the text is an
+instance of it.
 """
 
 import hashlib
+import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -27,13 +32,19 @@ from msgspec import Struct
 from providers.sandbox.instances import NoInstanceError, instance_of
 
 _MOST_CALLS = 16
+_THEN = "then:"
+_JSON = json.JSONDecoder()  # it reads a value that more text follows
 _SNIPPET = 160  # characters of the prompt that a plain answer quotes
 _SAY = re.compile(r"\bsay:[ \t]*(.*)", re.DOTALL)
 _WORDS = re.compile(r"\bwords:\s*(\d{1,6})")
 _THINK = re.compile(r"\bthink:\s*(\d{1,6})")
 _WAIT = re.compile(r"\bwait:\s*(\d{1,4}(?:\.\d+)?)")
 _PARALLEL = re.compile(r"\bparallel:\s*(\d{1,3})")
+_CALL = re.compile(r"\bcall:\s*([\w.-]+)\s*(?=\{)")
 _PROPER = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-Þ][\w'’-]+")
+
+
+Step = tuple[tuple[str, str], ...]  # (tool, content) of calls that were made together
 
 
 class Tool(Struct, frozen=True):
@@ -44,8 +55,8 @@ class Tool(Struct, frozen=True):
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
-    """A request in no dialect. `text` is that of the last user turn; `results` are (tool, content) pairs, not empty
-    when the last turn brings tool results. `mode` is auto, any, none or validated. Tokens are counted by `tokens_in`.
+    """A request in no dialect. `text` is that of the last user turn; `steps` are the tool results since then, not empty
+    when the last turn brings some. `mode` is auto, any, none or validated. Tokens are counted by `tokens_in`.
     """
 
     model: str
@@ -53,7 +64,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
     system: str = ""
     turns: int = 1
     images: int = 0
-    results: tuple[tuple[str, str], ...] = ()
+    steps: tuple[Step, ...] = ()
     tools: tuple[Tool, ...] = ()
     mode: str = "auto"
     allowed: frozenset[str] = frozenset()
@@ -148,8 +159,8 @@ def _thoughts(prompt: Prompt, tokens: int) -> str:
 def _text(prompt: Prompt, *, commanded: bool) -> str:
     if prompt.schema is not None or prompt.json_object:
         return orjson.dumps(_structured(prompt)).decode()
-    if prompt.results:
-        quoted = "; ".join(f"{name} returned {content}" for name, content in prompt.results)
+    if prompt.steps:
+        quoted = "; ".join(f"{name} returned {content}" for step in prompt.steps for name, content in step)
         return f"Sandbox: {quoted}."
     if commanded:
         if "inspect:" in prompt.text:
@@ -188,15 +199,19 @@ def _inspected(prompt: Prompt) -> dict[str, Any]:
 def _calls(prompt: Prompt) -> tuple[Call, ...]:
     if prompt.mode == "none":
         return ()
-    text = prompt.text
-    if prompt.mode != "any" and (prompt.results or "no tools" in text.lower()):
+    asked = prompt.text.split(_THEN)
+    text = asked[min(len(prompt.steps), len(asked) - 1)]
+    if prompt.mode != "any" and (len(prompt.steps) >= len(asked) or "no tools" in text.lower()):
         return ()
     tools = [tool for tool in prompt.tools if not prompt.allowed or tool.name in prompt.allowed]
     if not tools:
         return ()
+    if "call:" in text and (exact := _exact_calls(text, {tool.name for tool in tools})):
+        return exact
     named = [tool for tool in tools if tool.name in text]
     chosen = named or tools[:1]
-    items = _PROPER.findall(text)
+    names = {tool.name for tool in tools}
+    items = [word for word in _PROPER.findall(text) if word not in names]
     if match := _PARALLEL.search(text):
         count = min(int(match[1]), _MOST_CALLS)
         chosen = [chosen[number % len(chosen)] for number in range(count)]
@@ -206,6 +221,19 @@ def _calls(prompt: Prompt) -> tuple[Call, ...]:
     if not prompt.parallel:
         chosen = chosen[:1]
     return tuple(_call(prompt, tool, number, items) for number, tool in enumerate(chosen))
+
+
+def _exact_calls(text: str, names: Collection[str]) -> tuple[Call, ...]:
+    """The calls that the text spells out; those of undeclared tools, and what is no JSON, are not made."""
+    calls: list[Call] = []
+    for match in _CALL.finditer(text):
+        try:
+            arguments, _ = _JSON.raw_decode(text, match.end())
+        except ValueError:
+            continue
+        if match[1] in names:
+            calls.append(Call(match[1], arguments))
+    return tuple(calls)
 
 
 def _call(prompt: Prompt, tool: Tool, number: int, items: list[str]) -> Call:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from providers.sandbox import gemini_caches, pictures
-from providers.sandbox.brain import Prompt, Reply, Tool, answer_to, identifier
+from providers.sandbox.brain import Prompt, Reply, Step, Tool, answer_to, identifier
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.exchange import Answer, Incoming, Route
 from providers.sandbox.faults import Fault
@@ -248,11 +248,7 @@ def _prompt(request: Json, model: GeminiModel, name: str, seed: int) -> Prompt:
         system=_text_of(request.get("systemInstruction") or {}),
         turns=len(contents),
         images=sum(bool({"inlineData", "fileData"} & part.keys()) for content in contents for part in content["parts"]),
-        results=tuple(
-            (part["functionResponse"]["name"], orjson.dumps(part["functionResponse"]["response"]).decode())
-            for part in contents[-1]["parts"]
-            if "functionResponse" in part
-        ),
+        steps=_steps(contents),
         tools=tuple(
             Tool(one["name"], one.get("parametersJsonSchema") or one.get("parameters"))
             for tool in request.get("tools") or ()
@@ -267,6 +263,18 @@ def _prompt(request: Json, model: GeminiModel, name: str, seed: int) -> Prompt:
         thinking=_thinking_tokens(config.get("thinkingConfig") or {}, model),
         seed=seed ^ (config.get("seed") or 0),
     )
+
+
+def _steps(contents: list[Json]) -> tuple[Step, ...]:
+    """The function responses of every step since the user last spoke."""
+    steps: list[Step] = []
+    for content in reversed(contents):
+        responses = [part["functionResponse"] for part in content["parts"] if "functionResponse" in part]
+        if responses:
+            steps.append(tuple((one["name"], orjson.dumps(one["response"]).decode()) for one in responses))
+        elif content.get("role", "user") == "user":
+            break
+    return tuple(reversed(steps))
 
 
 def _thinking_tokens(thinking: Json, model: GeminiModel) -> int:

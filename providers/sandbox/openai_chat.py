@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from providers.sandbox.brain import Call, Prompt, Reply, Tool, answer_to, identifier, tokens_in
+from providers.sandbox.brain import Call, Prompt, Reply, Step, Tool, answer_to, identifier, tokens_in
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.exchange import Answer
 from providers.sandbox.faults import Fault
@@ -196,7 +196,7 @@ def _prompt(payload: Json, seed: int) -> Prompt:
         system="\n".join(text_of(one) for one in messages if one["role"] in ("system", "developer")),
         turns=sum(1 for one in messages if one["role"] not in ("system", "developer")),
         images=sum(1 for one in messages for part in _parts(one) if part.get("type") == "image_url"),
-        results=_results(messages),
+        steps=_steps(messages),
         tools=_tools(payload),
         mode=_mode(choice),
         allowed=_allowed(choice),
@@ -231,15 +231,20 @@ def _allowed(choice: Any) -> frozenset[str]:
     return frozenset({choice["function"]["name"]})
 
 
-def _results(messages: list[Json]) -> tuple[tuple[str, str], ...]:
-    """Name and content of the tool messages that end the conversation."""
+def _steps(messages: list[Json]) -> tuple[Step, ...]:
+    """The tool messages of every step since the user last spoke."""
     names = {call["id"]: call["function"]["name"] for one in messages for call in one.get("tool_calls") or ()}
-    results: list[tuple[str, str]] = []
+    steps: list[list[tuple[str, str]]] = []
+    following = ""
     for message in reversed(messages):
-        if message["role"] != "tool":
+        if message["role"] == "user":
             break
-        results.append((names.get(message.get("tool_call_id"), "tool"), text_of(message)))
-    return tuple(reversed(results))
+        if message["role"] == "tool":
+            if following != "tool":
+                steps.append([])
+            steps[-1].append((names.get(message.get("tool_call_id"), "tool"), text_of(message)))
+        following = message["role"]
+    return tuple(tuple(reversed(step)) for step in reversed(steps))
 
 
 def _parts(message: Json) -> list[Json]:

@@ -121,7 +121,7 @@ def parse_chat(body: bytes, scope: Scope, key: ClientKey) -> ParsedChat:
     """Validate one body. Raises InvalidRequestError (400) naming the field; nothing was sent anywhere yet."""
     raw = decode_object(body)
     messages_raw = bytes(raw.pop("messages", b"null"))
-    fields = _decode_fields(raw)
+    fields = decode_fields(raw)
     model, directives = take_directives(scope, fields, model_name(fields.pop("model", None)))
     stream = flag(fields.pop("stream", None), "stream")
     include_usage = wants_usage(fields.pop("stream_options", None), stream=stream)
@@ -169,7 +169,7 @@ def refuse_forbidden(names: Iterable[str]) -> None:
             )
 
 
-def _decode_fields(raw: Mapping[str, Raw]) -> dict[str, JsonValue]:
+def decode_fields(raw: Mapping[str, Raw]) -> dict[str, JsonValue]:
     """Every field but the messages, decoded; explicit nulls mean absent."""
     fields: dict[str, JsonValue] = {}
     for name, value in raw.items():

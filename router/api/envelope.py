@@ -17,6 +17,7 @@ from router.routing.planner import NoCandidateError
 
 Headers = list[tuple[bytes, bytes]]
 
+INTERRUPTED = "upstream_stream_interrupted"
 _MAX_RETRY_AFTER_S = 60
 
 
@@ -70,9 +71,9 @@ def error_body(
 def stream_error_event(exc: BaseException) -> bytes:
     """The event that ends a stream which broke off after its first content. SDKs raise on it; no `[DONE]` follows."""
     if isinstance(exc, ProviderError):
-        body = error_body(exc.message, "server_error", exc.code or "upstream_stream_interrupted")
+        body = error_body(exc.message, "server_error", exc.code or INTERRUPTED)
     else:
-        body = error_body("the stream was interrupted", "server_error", "upstream_stream_interrupted")
+        body = error_body("the stream was interrupted", "server_error", INTERRUPTED)
     return b"data: " + body + b"\n\n"
 
 

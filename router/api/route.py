@@ -12,6 +12,8 @@ from router.api.chat_request import decode_object, parse_chat
 from router.api.embedding_request import parse_embedding
 from router.api.gateway import Gateway
 from router.api.image_request import build_image_request, decode_json
+from router.api.responses.memory import ItemMemory
+from router.api.responses.request import is_for_a_response, parse_responses
 from router.errors import NotFoundError
 from router.routing.plan import Directives, Excluded, Features, Plan, Prediction
 from router.routing.planner import AllBlockedError, NoCandidateError
@@ -20,12 +22,14 @@ from router.routing.planner import AllBlockedError, NoCandidateError
 class RouteHandler:
     """Shows decisions. Costs nothing and calls nobody."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, memory: ItemMemory) -> None:
         self._gateway = gateway
+        self._memory = memory
 
     async def plan(self, request: Request) -> Response:
         """The body is that of the request in question: `messages` make it a chat request, `prompt` an image request,
-        `input` a request for embeddings."""
+        `input` one for a response where it holds items or stands beside what only responses know, else one for
+        embeddings."""
         gateway, scope = self._gateway, request.scope
         key = gateway.auth.identify(scope)
         require_json(scope)
@@ -36,7 +40,10 @@ class RouteHandler:
         features: Features
         directives: Directives
         top = decode_object(body)
-        if "input" in top and not top.keys() & {"messages", "prompt"}:
+        if is_for_a_response(top):
+            asked = parse_responses(body, scope, key, self._memory).chat
+            features, directives = asked.features, asked.directives
+        elif "input" in top and not top.keys() & {"messages", "prompt"}:
             embedding = parse_embedding(body, scope, key)
             features, directives = embedding.features, embedding.directives
         elif "messages" in top or "prompt" not in top:

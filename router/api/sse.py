@@ -6,7 +6,9 @@ from types import MappingProxyType
 
 import orjson
 
+from providers.errors import ProviderError
 from providers.types import ChatChunk, JsonObject, JsonValue, Usage
+from router.api.envelope import stream_error_event
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -25,7 +27,7 @@ class ChunkRenderer:
     With `include_usage` every chunk but the last says `"usage": null`, as OpenAI's do; without, none names it.
     """
 
-    __slots__ = ("_head", "_started", "_tail", "_usage_tail", "finished")
+    __slots__ = ("_head", "_started", "_tail", "_usage_tail", "_with_usage", "finished")
 
     def __init__(
         self,
@@ -40,8 +42,12 @@ class ChunkRenderer:
         self._head = b"data: " + orjson.dumps({**shared, "system_fingerprint": None, **extra})[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
         self._usage_tail = b'],"usage":'
+        self._with_usage = include_usage
         self._started: set[int] = set()
         self.finished: set[int] = set()
+
+    def opening(self) -> bytes:
+        return b""
 
     def render(self, batch: Iterable[ChatChunk]) -> bytes:
         """The events of one batch; empty when it holds nothing a client should see."""
@@ -67,6 +73,14 @@ class ChunkRenderer:
                     head + _choice(index, b"{}", chunk.finish_reason, chunk.native_finish_reason, None) + tail
                 )
         return b"".join(events)
+
+    def closing(self, usage: Usage, cost_usd: Decimal | None) -> bytes:
+        """The end of a whole answer, after its usage where that was asked for."""
+        return self.usage(usage, cost_usd) + DONE if self._with_usage else DONE
+
+    def failure(self, exc: ProviderError) -> bytes:
+        """The end of an answer that broke off."""
+        return stream_error_event(exc)
 
     def usage(self, usage: Usage, cost_usd: Decimal | None) -> bytes:
         """The extra last chunk: no choices, the token counts."""

@@ -36,7 +36,8 @@ def raw(router: Turnout, request: bytes) -> bytes:
     ("method", "path", "options", "status", "code"),
     [
         ("GET", "/v1/nothing", {}, 404, "unknown_url"),
-        ("POST", "/v1/responses", {"json": {}}, 404, "unknown_url"),
+        ("POST", "/v1/responses", {"json": {}}, 400, "missing_required_parameter"),
+        ("GET", "/v1/responses/resp_1", {}, 404, "not_found"),
         ("POST", "/openai/deployments/x/chat/completions", {"json": {}}, 404, "unknown_url"),
         ("PUT", CHAT, {"json": {}}, 405, "method_not_allowed"),
         ("DELETE", "/v1/models", {}, 405, "method_not_allowed"),
@@ -82,18 +83,6 @@ def test_a_refusal_names_the_field(router: Turnout) -> None:
     body = chat("hi") | {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": 5}]}
     error = router.http.post("/v1/chat/completions", json=body).json()["error"]
     assert error["param"] == "messages[1].content"
-
-
-def test_the_404_of_responses_names_the_switch_of_each_client(router: Turnout) -> None:
-    message = router.http.post("/v1/responses", json={"model": "auto", "input": "hi"}).json()["error"]["message"]
-    for switch in (
-        "set_default_openai_api('chat_completions')",
-        "setOpenAIAPI('chat_completions')",
-        "openai.chat('model')",
-        "openai-chat:model",
-        "Codex",
-    ):
-        assert switch in message
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "", "/openai/v1"])

@@ -100,6 +100,20 @@ def test_another_vendor_sees_no_trace_of_geminis_signatures(any_: Turnout) -> No
     assert sent[1]["tool_calls"][0]["id"] == sent[2]["tool_call_id"] == "call_" + "0a" * 14
 
 
+def test_what_gemini_left_in_the_history_does_not_travel(any_: Turnout) -> None:
+    call = {"id": "a1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    signed = {**call, "extra_content": {"google": {"thought_signature": "c2ln"}}}
+    history = [
+        {"role": "user", "content": "weather in Oslo"},
+        {"role": "assistant", "content": None, "tool_calls": [signed]},
+        {"role": "tool", "tool_call_id": "a1", "content": "3"},
+    ]
+    answer = any_.http.post("/v1/chat/completions", json={"model": "chat", "messages": history, "tools": [TOOL]})
+    assert answer.status_code == 200, answer.text
+    (sent,) = any_.requests()
+    assert sent["body"]["messages"][1]["tool_calls"] == [call]
+
+
 def test_what_is_dropped_is_a_warning_and_refused_when_strict(any_: Turnout) -> None:
     assert ask(any_, top_k=3).headers["x-router-warnings"] == "top_k=ignored"
     answer = ask(any_, top_k=3, router={"strict": True})

@@ -4,97 +4,15 @@ Each client is one process that proves every claim of `clients/cases.py` against
 is a test. Upstreams that misbehave are providers of their own, so that one claim does not disturb another.
 """
 
-import json
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
-from clients import prepare
 from clients.cases import NODE, PYTHON
-from harness import SHIPPED, Turnout, eventually
-from msgspec import Struct
+from clients.running import Run, ran, troubled_router
+from harness import Turnout, eventually
 
-from providers.sandbox.config import FaultRule, SandboxConfig
-
-KEY = "sk-turnout-clients"
-SCRIPTS = Path(prepare.__file__).parent
 CLIENTS = {"openai-2": PYTHON, "openai-3": PYTHON, "openai-node-6": NODE, "openai-node-7": NODE}
-UPSTREAM = "gemini-3.8-flash"
-
-# public model -> the faults of its targets, one provider each, asked in this order
-TROUBLED = {
-    "limited": [("429-retry-after", {"seconds": 7}), ("429-retry-info", {"delay": "6.5s"})],
-    "limited-briefly": [("429-retry-after-ms", {"ms": 300})],
-    "out-of-quota": [("429-per-day", {})],
-    "broken": [("status-500", {}), ("status-500", {})],
-    "stalled": [("stall", {"seconds": 60})],
-    "cut": [("reset-mid-stream", {"after": 3})],
-    "truncated": [("truncate", {"after": 3})],
-    "filtered": [("safety", {})],
-}
-
-
-class Run(Struct):
-    """One client's process, ended: its router (still up), what it reported, and what it printed besides."""
-
-    router: Turnout
-    errors: dict[str, str | None]
-    stderr: str
-
-
-def provider(model: str, position: int) -> str:
-    return f"{model}-{position}"
-
-
-def configuration() -> str:
-    """The shipped configuration, with a model for each trouble beside its own."""
-    providers, models = [], []
-    for model, faults in TROUBLED.items():
-        names = [provider(model, position) for position in range(len(faults))]
-        providers += [f"  {name}: {{type: gemini}}" for name in names]
-        targets = ", ".join(f"{name}/{UPSTREAM}" for name in names)
-        models.append(f"  {model}: {{targets: [{targets}], sort: order}}")
-    text = SHIPPED.read_text("utf-8")
-    for head, lines in (("providers:", providers), ("models:", models)):
-        assert text.count(f"\n{head}\n") == 1
-        text = text.replace(f"\n{head}\n", "\n".join(["", head, *lines, ""]))
-    return text
-
-
-def troubles() -> tuple[FaultRule, ...]:
-    return tuple(
-        FaultRule(fault=fault, label=provider(model, position), args=args, times=2 if "briefly" in model else None)
-        for model, faults in TROUBLED.items()
-        for position, (fault, args) in enumerate(faults)
-    )
-
-
-def command(client: str) -> list[str]:
-    """How to run a client's cases. Skips, saying why, where its environment cannot be had."""
-    if not client.startswith("openai-node"):
-        python = prepare.python_of(client)
-        assert python.exists(), "run tests/clients/prepare.py first (`make test` does)"
-        return [str(python), "-W", "error::DeprecationWarning:__main__", str(SCRIPTS / "python_cases.py")]
-    version = client.removeprefix("openai-node-")
-    node, reason = prepare.node_for(version)
-    if node is None:
-        pytest.skip(reason)
-    return [str(node), str(SCRIPTS / "node_cases.mjs"), str(prepare.NODE / "node_modules" / f"openai-{version}")]
-
-
-def _output(command: list[str]) -> tuple[str, str]:
-    """What a process printed until it ended, or until its time was up."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": "/usr/bin:/bin"}
-    )
-    try:
-        return process.communicate(timeout=60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        stdout, stderr = process.communicate()
-        return stdout, f"{stderr}\nended after 60 s"
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +22,8 @@ def runs() -> Iterator[Callable[[str], Run]]:
 
     @cache
     def run(client: str) -> Run:
-        line = command(client)
-        router = Turnout(configuration(), keys={"clients": KEY}, sandbox=SandboxConfig(faults=troubles()))
-        routers.append(router.__enter__())
-        stdout, stderr = _output([*line, router.base_url, KEY])
-        reports = [json.loads(row) for row in stdout.splitlines()]
-        return Run(router, {report["claim"]: report["error"] for report in reports}, stderr)
+        routers.append(troubled_router().__enter__())
+        return ran(client, "cases", routers[-1])
 
     yield run
     for router in routers:

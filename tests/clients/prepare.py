@@ -1,7 +1,9 @@
 """Makes the environments that the client tests run in, from the locks beside this file; quick when nothing changed.
 
-    .venvs/openai-2, .venvs/openai-3   Python, one per lock
-    .venvs/node                        npm packages: two versions of the SDK, and a Node new enough for both
+    .venvs/openai-2, .venvs/openai-3   OpenAI's Python SDK, one per lock
+    .venvs/agents                      LangChain, Pydantic AI and OpenAI's Agents SDK together
+    .venvs/node                        npm packages: OpenAI's SDK twice, the AI SDK, and a Node new enough for all
+    .venvs/codex                       Codex, OpenAI's coding agent
 
 Each holds a stamp, the hash of what it was made from. Exit code 1 when a Python environment could not be made. Node
 is not required: without it this says so, and the tests of the Node clients skip with the same reason.
@@ -17,11 +19,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parents[1] / ".venvs"
-PYTHON_CLIENTS = ("openai-2", "openai-3")
+PYTHON_CLIENTS = ("openai-2", "openai-3", "agents")
 NODE = ENVIRONMENTS / "node"
-SKIPPED = "skipped"  # the file in NODE that holds the reason
+CODEX = ENVIRONMENTS / "codex"
+SKIPPED = "skipped"  # the file in either that holds the reason
 
-_NEEDS_NODE = {"7": 22}  # versions of the SDK that refuse an older one
+_NEEDS_NODE = {"openai-7": 22, "ai": 22}  # packages that refuse an older one
 _STAMP = "stamp"
 _TIMEOUT_S = 600
 
@@ -30,7 +33,8 @@ def main() -> int:
     """Bring every environment up to date. Gives the exit code."""
     ENVIRONMENTS.mkdir(exist_ok=True)
     failed = [name for name in PYTHON_CLIENTS if not _python(name)]
-    _node()
+    _node(NODE)
+    _node(CODEX)
     if failed:
         print(f"could not make {', '.join(failed)}: the client tests need the package registries once", file=sys.stderr)
     return 1 if failed else 0
@@ -41,18 +45,28 @@ def python_of(name: str) -> Path:
     return ENVIRONMENTS / name / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def node_for(version: str) -> tuple[Path | None, str]:
-    """A Node that runs version `version` of the SDK, or None and the reason why there is none."""
+def node_for(package: str) -> tuple[Path | None, str]:
+    """A Node that runs `package` (its folder in node_modules), or None and the reason why there is none."""
     skipped = NODE / SKIPPED
     if skipped.is_file():
         return None, skipped.read_text()
     found = shutil.which("node")
     newer = next(NODE.glob("node_modules/node-*/bin/node"), None)
-    if version not in _NEEDS_NODE:
+    if package not in _NEEDS_NODE:
         return (Path(found), "") if found else (newer, "no node on this machine")
-    if newer is None and found and _major(found) >= _NEEDS_NODE[version]:
+    if newer is None and found and _major(found) >= _NEEDS_NODE[package]:
         return Path(found), ""
-    return newer, f"version {version} of the SDK needs Node {_NEEDS_NODE[version]}, which is not to be had here"
+    return newer, f"{package} needs Node {_NEEDS_NODE[package]}, which is not to be had here"
+
+
+def codex() -> tuple[Path | None, str]:
+    """The launcher of Codex, which is a script for Node, or None and the reason why there is none."""
+    skipped = CODEX / SKIPPED
+    if skipped.is_file():
+        return None, skipped.read_text()
+    if next(CODEX.glob("node_modules/@openai/codex-*"), None) is None:
+        return None, f"there is no Codex for {sys.platform} on {platform.machine()}"
+    return CODEX / "node_modules/@openai/codex/bin/codex.js", ""
 
 
 def _major(node: str) -> int:
@@ -78,34 +92,35 @@ def _python(name: str) -> bool:
     return True
 
 
-def _node() -> None:
-    wanted = [HERE / "node" / "package.json", HERE / "node" / "package-lock.json"]
+def _node(folder: Path) -> None:
+    """The npm packages of one environment, by the lock in the folder of the same name beside this file."""
+    wanted = [HERE / folder.name / "package.json", HERE / folder.name / "package-lock.json"]
     missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
     stamp = _digest(*wanted, " ".join(missing))
-    if _stamped(NODE, stamp):
+    if _stamped(folder, stamp):
         if missing:
-            _say_skipped((NODE / SKIPPED).read_text())
+            _say_skipped(folder.name, (folder / SKIPPED).read_text())
         return
-    shutil.rmtree(NODE, ignore_errors=True)
-    NODE.mkdir()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     if missing:
         reason = f"no {' and no '.join(missing)} on this machine"
-        (NODE / _STAMP).write_text(stamp)
+        (folder / _STAMP).write_text(stamp)
     else:
-        print("installing the Node clients ...", flush=True)
+        print(f"installing {folder.name} ...", flush=True)
         for file in wanted:
-            shutil.copy(file, NODE)
+            shutil.copy(file, folder)
         npm = [str(shutil.which("npm")), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        reason = _run(npm, NODE)
+        reason = _run(npm, folder)
         if not reason:
-            (NODE / _STAMP).write_text(stamp)
+            (folder / _STAMP).write_text(stamp)
     if reason:
-        (NODE / SKIPPED).write_text(reason)
-        _say_skipped(reason)
+        (folder / SKIPPED).write_text(reason)
+        _say_skipped(folder.name, reason)
 
 
-def _say_skipped(reason: str) -> None:
-    print(f"the Node clients are skipped: {reason}", file=sys.stderr)
+def _say_skipped(name: str, reason: str) -> None:
+    print(f"the clients in {name} are skipped: {reason}", file=sys.stderr)
 
 
 def _digest(*parts: Path | str) -> str:

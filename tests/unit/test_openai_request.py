@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from providers.catalogue import ModelInfo
 from providers.errors import UnsupportedFieldError
-from providers.openai.history import short_id, without_traces
+from providers.openai.history import short_id, without_foreign_signatures, without_traces
 from providers.openai.request import request_warnings, to_chat_body
 from providers.types import ChatRequest
 
@@ -104,6 +104,19 @@ def test_signatures_in_extra_content_are_stripped() -> None:
 
 def test_signatures_in_ids_are_cut_in_the_call_and_in_its_answer() -> None:
     assert cleaned(history(f"call_0a__thought__{SIGNATURE}")) == history("call_0a")
+
+
+def test_gemini_behind_this_wire_gets_no_signature_that_another_provider_gave() -> None:
+    extra = {"google": {"thought_signature": SIGNATURE}}
+    own, others = history("call_own", extra_content=extra), history("call_others", extra_content=extra)
+    _, message, result = others
+    message["tool_calls"].append({**message["tool_calls"][0], "id": "call_" + "b" * 60})
+    others.append({**result, "tool_call_id": "call_" + "b" * 60})
+    body = to_chat_body(request(own + others), "m", GEMINI, lambda caller, call_id: call_id == "call_others")
+    assert orjson.loads(body)["messages"] == own + cleaned(others)
+    assert cleaned(others) != others
+    spaced = orjson.dumps(own, option=orjson.OPT_INDENT_2)
+    assert without_foreign_signatures(spaced, "ann", lambda caller, call_id: False) is spaced
 
 
 def test_ids_are_kept_to_forty_characters_and_stay_apart() -> None:

@@ -3,6 +3,7 @@
 import jsonschema
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from providers.sandbox.brain import Prompt, Tool, answer_to, tokens_in
 from providers.sandbox.instances import NoInstanceError, instance_of
@@ -130,8 +131,14 @@ def test_two_places_or_two_tools_give_parallel_calls() -> None:
     assert len(one.calls) == 1
 
 
+def test_a_tool_named_like_a_class_is_not_an_argument() -> None:
+    journey = Tool("Journey", WEATHER.schema)
+    (call,) = answer_to(Prompt(model="m", text="plan a Journey to Rome", tools=(journey,))).calls
+    assert call.arguments["city"] == "Rome"
+
+
 @pytest.mark.parametrize(
-    "prompt", [{"mode": "none"}, {"text": "no tools please"}, {"results": (("get_weather", "3"),)}]
+    "prompt", [{"mode": "none"}, {"text": "no tools please"}, {"steps": ((("get_weather", "3"),),)}]
 )
 def test_no_call_is_made(prompt: dict[str, object]) -> None:
     reply = answer_to(Prompt(**{"model": "m", "tools": (WEATHER,), **prompt}))  # type: ignore[arg-type]
@@ -145,8 +152,30 @@ def test_mode_any_always_calls_and_only_what_is_allowed() -> None:
 
 
 def test_tool_results_are_quoted() -> None:
-    reply = answer_to(Prompt(model="m", results=(("get_weather", '{"t":3}'),), tools=(WEATHER,)))
+    reply = answer_to(Prompt(model="m", steps=((("get_weather", '{"t":3}'),),), tools=(WEATHER,)))
     assert 'get_weather returned {"t":3}' in reply.text
+
+
+def test_calls_that_are_spelled_out_are_made_exactly() -> None:
+    text = (
+        'call: get_time {"zone": "a } b"} call: get_weather {"city": "Oslo", "x": [1]} call: other {} call: get_time {'
+    )
+    reply = answer_to(Prompt(model="m", text=text, tools=(WEATHER, CLOCK)))
+    assert [(call.name, call.arguments) for call in reply.calls] == [
+        ("get_time", {"zone": "a } b"}),
+        ("get_weather", {"city": "Oslo", "x": [1]}),
+    ]
+
+
+def test_steps_are_taken_one_after_another_and_answered_from_all_their_results() -> None:
+    prompt = Prompt(model="m", text="get_weather in Oslo and Rome then: get_time of Lima", tools=(WEATHER, CLOCK))
+    assert [call.arguments["city"] for call in answer_to(prompt).calls] == ["Oslo", "Rome"]
+    first = (("get_weather", "3"), ("get_weather", "9"))
+    (call,) = answer_to(replace(prompt, steps=(first,))).calls
+    assert (call.name, call.arguments) == ("get_time", {"zone": "Lima"})
+    last = answer_to(replace(prompt, steps=(first, (("get_time", "noon"),))))
+    assert last.calls == ()
+    assert last.text == "Sandbox: get_weather returned 3; get_weather returned 9; get_time returned noon."
 
 
 def test_a_schema_makes_the_text_json() -> None:
