@@ -15,6 +15,7 @@ from providers.errors import (
     BadResponseError,
     ContentBlockedError,
     ContextTooLongError,
+    ContinuationError,
     ModelNotFoundError,
     ProviderError,
     QuotaExhaustedError,
@@ -70,6 +71,7 @@ FAILING_OVER = [
     UnavailableError("x"),
     UpstreamTimeoutError("x"),
     BadResponseError("x"),
+    ContinuationError("x"),
 ]
 
 

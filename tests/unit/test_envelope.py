@@ -13,6 +13,7 @@ from providers.errors import (
     BadResponseError,
     ContentBlockedError,
     ContextTooLongError,
+    ContinuationError,
     ModelNotFoundError,
     ProviderError,
     QuotaExhaustedError,
@@ -93,6 +94,7 @@ TABLE: list[Row] = [
     (UnavailableError("x", status=529), 503, SERVER, "upstream_unavailable", None, "false"),
     (UpstreamTimeoutError("x"), 504, SERVER, "upstream_timeout", None, "false"),
     (BadResponseError("x"), 502, SERVER, "upstream_bad_response", None, "false"),
+    (ContinuationError("x"), 502, SERVER, "upstream_bad_response", None, "false"),
     (StreamInterruptedError("x"), 502, SERVER, "upstream_stream_interrupted", None, "false"),
     (KeyError("secret"), 500, SERVER, "internal_error", None, None),
 ]

@@ -48,10 +48,12 @@ async def answer_buffered(exchange: Exchange, parsed: ParsedChat, wire: Wire) ->
             raise
         return await _fail(exchange, parsed, wire, exc.last if isinstance(exc, AllAttemptsFailedError) else exc)
     except asyncio.CancelledError:
-        line.drop()
         if not gateway.cutting or not exchange.started_response:
             raise
+        line.drop()
         return await _fail(exchange, parsed, wire, shutting_down())
+    finally:
+        line.drop()
     return await _send(exchange, parsed, wire, outcome)
 
 
