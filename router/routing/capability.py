@@ -14,7 +14,7 @@ class Unfit(Struct, frozen=True):
 
 
 def wants_text_only(features: Features) -> bool:
-    """Whether any model that writes can serve this if it holds the prompt: most requests, which need no further look."""
+    """Whether any model that writes can serve this if it holds the prompt: most requests, and they need no more."""
     return features.kind == "chat" and not (
         features.tools
         or features.json_schema
