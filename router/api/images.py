@@ -1,4 +1,4 @@
-"""POST /v1/images/generations and /v1/images/edits, and GET of the pictures behind signed links."""
+"""POST /v1/images/generations, /edits and /variations, and GET of the pictures behind signed links."""
 
 import base64
 import time
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from providers.fetch import Fetcher
 from providers.types import GeneratedImage, ImageResponse, JsonObject, Usage
 from router.api.body import header
 from router.api.envelope import Headers
@@ -22,19 +23,22 @@ from router.routing.dispatch import dispatch
 from router.routing.plan import Candidate
 from router.settings.values import ClientKey, Settings
 
-Parse = Callable[[Scope, Receive, Settings, ClientKey], Awaitable[ParsedImage]]
+Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitable[ParsedImage]]
 
 
 class ImageHandler:
-    """Answers image requests. `parse` turns the body into a request: one for generations, one for edits."""
+    """Answers image requests. `parse` turns the body into a request: one for generations, one for edits, one for
+    variations. `media` opens the URLs of callers' pictures; None: they are refused.
+    """
 
-    def __init__(self, parse: Parse, store: PictureStore) -> None:
+    def __init__(self, parse: Parse, store: PictureStore, media: Fetcher | None) -> None:
         self._parse = parse
         self._store = store
+        self._media = media
 
     async def __call__(self, exchange: Exchange) -> int:
         gateway, record = exchange.gateway, exchange.record
-        parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key)
+        parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key, self._media)
         record.model, record.features = parsed.request.model, parsed.features
         record.plan = gateway.plan(parsed.features, parsed.directives)
         return await watched(exchange, self._make(exchange, parsed))
@@ -61,7 +65,7 @@ class ImageHandler:
         )
         record.served_model = response.model
         body, warnings = await self._body(exchange, parsed, response)
-        record.warnings = (*plan.warnings, *response.warnings, *warnings)
+        record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *warnings)
         record.measure_overhead(gateway.health.now())
         headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
         await exchange.answer(200, headers, orjson.dumps(body))
