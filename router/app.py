@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,7 +22,7 @@ from router.api.embeddings import embeddings
 from router.api.envelope import error_answer
 from router.api.gateway import Endpoint, Gateway
 from router.api.guard import Guard
-from router.api.image_request import parse_edit, parse_generation
+from router.api.image_request import parse_edit, parse_generation, parse_variation
 from router.api.images import FileHandler, ImageHandler
 from router.api.models import ModelsHandler
 from router.api.ops import OpsHandler
@@ -161,8 +160,9 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
     answer: ASGIApp = Endpoint(gateway, "chat", ResponsesHandler(memory))
     embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
-    generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
-    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(partial(parse_edit, fetcher=media), store))
+    generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store, media))
+    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, store, media))
+    vary: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_variation, store, media))
     stored = StoredResponses(gateway).__call__
     models, route, ops = ModelsHandler(gateway), RouteHandler(gateway, memory), OpsHandler(gateway)
     raw = {
@@ -171,6 +171,7 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
         "/images/generations": generate,
         "/images": generate,
         "/images/edits": edit,
+        "/images/variations": vary,
         "/embeddings": embed,
     }
     hot = {prefix + path: endpoint for prefix in _PREFIXES for path, endpoint in raw.items()}

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MAX_HEADER_VALUE = 1024
+_NO_RETRY = (b"x-should-retry", b"false")
 _WATCH_AFTER_S = 0.02  # what is over sooner costs the upstream nothing more, and a task less here
 
 
@@ -166,10 +167,18 @@ class Endpoint:
             status, record.error_code = answer.status, answer.code
             if exchange is None or not exchange.started_response:
                 record.measure_overhead(health.now())
-                await _send_error(answer.status, [*answer.headers, *common_headers(gateway, record)], answer.body, send)
+                headers = [*answer.headers, *common_headers(gateway, record)]
+                if _NO_RETRY not in headers and self._kind == "image" and _may_be_billed(record):
+                    headers.append(_NO_RETRY)
+                await _send_error(answer.status, headers, answer.body, send)
         finally:
             gateway.in_flight -= 1
             record.close(status, health.now(), record.error_code)
+
+
+def _may_be_billed(record: RequestRecord) -> bool:
+    """Whether an upstream made a picture, or may have, before the request failed here: an SDK's retry buys another."""
+    return any(a.error is None or a.error.billed or a.outcome == "internal_error" for a in record.attempts)
 
 
 async def _send_error(status: int, headers: Headers, body: bytes, send: Send) -> None:

@@ -1,6 +1,5 @@
-"""POST /v1/images/generations and /v1/images/edits, and GET of the pictures behind signed links."""
+"""POST /v1/images/generations, /edits and /variations, and GET of the pictures behind signed links."""
 
-import base64
 import time
 from collections.abc import Awaitable, Callable
 
@@ -9,32 +8,36 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from providers.types import GeneratedImage, ImageResponse, JsonObject, Usage
+from providers.fetch import Fetcher
+from providers.types import ImageResponse, JsonObject
 from router.api.body import header
 from router.api.envelope import Headers
 from router.api.gateway import Exchange, common_headers, watched
+from router.api.image_answer import Finished, delivery_warnings, described, finish, usage_json
 from router.api.image_request import ParsedImage
 from router.errors import NotFoundError
 from router.pictures.fanout import make_pictures
 from router.pictures.store import MIME_TYPES, PictureStore
-from router.pictures.transcode import pixel_size, to_format
 from router.routing.dispatch import dispatch
 from router.routing.plan import Candidate
 from router.settings.values import ClientKey, Settings
 
-Parse = Callable[[Scope, Receive, Settings, ClientKey], Awaitable[ParsedImage]]
+Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitable[ParsedImage]]
 
 
 class ImageHandler:
-    """Answers image requests. `parse` turns the body into a request: one for generations, one for edits."""
+    """Answers image requests. `parse` turns the body into a request: one for generations, one for edits, one for
+    variations. `media` opens the URLs of callers' pictures; None: they are refused.
+    """
 
-    def __init__(self, parse: Parse, store: PictureStore) -> None:
+    def __init__(self, parse: Parse, store: PictureStore, media: Fetcher | None) -> None:
         self._parse = parse
         self._store = store
+        self._media = media
 
     async def __call__(self, exchange: Exchange) -> int:
         gateway, record = exchange.gateway, exchange.record
-        parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key)
+        parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key, self._media)
         record.model, record.features = parsed.request.model, parsed.features
         record.plan = gateway.plan(parsed.features, parsed.directives)
         return await watched(exchange, self._make(exchange, parsed))
@@ -61,7 +64,7 @@ class ImageHandler:
         )
         record.served_model = response.model
         body, warnings = await self._body(exchange, parsed, response)
-        record.warnings = (*plan.warnings, *response.warnings, *warnings)
+        record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *warnings)
         record.measure_overhead(gateway.health.now())
         headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
         await exchange.answer(200, headers, orjson.dumps(body))
@@ -70,58 +73,26 @@ class ImageHandler:
     async def _body(
         self, exchange: Exchange, parsed: ParsedImage, response: ImageResponse
     ) -> tuple[JsonObject, tuple[str, ...]]:
-        """The OpenAI answer. `size` is what the pictures really measure."""
-        request = parsed.request
-        wanted = request.output_format or exchange.gateway.settings.images.default_format
-        data: list[JsonObject] = []
-        size = ""
-        for image in response.images:
-            content, mime = await to_format(image.data, image.mime, wanted, request.output_compression)
-            measured = pixel_size(content)
-            size = size or (f"{measured[0]}x{measured[1]}" if measured else "")
-            data.append(await self._item(exchange, parsed, image, content, mime))
-        body: JsonObject = {"created": int(time.time()), "data": list(data), "output_format": wanted}
-        if size:
-            body["size"] = size
-        if request.quality:
-            body["quality"] = request.quality
-        if request.background:
-            body["background"] = request.background
+        """The OpenAI answer, and warnings."""
+        default = exchange.gateway.settings.images.default_format
+        pictures = [await finish(image, parsed.request, default) for image in response.images]
+        data = [await self._item(exchange, parsed, picture) for picture in pictures]
+        body: JsonObject = {"created": int(time.time()), "data": list(data), **described(pictures[0], parsed.request)}
         cost = exchange.record.cost_usd
         if response.usage is not None:
-            body["usage"] = _usage(response.usage, None if cost is None else float(cost))
-        asked = str(request.size) if request.size else ""
-        return body, (f"size={asked} became {size}",) if asked and size and asked != size else ()
+            body["usage"] = usage_json(response.usage, None if cost is None else float(cost))
+        return body, delivery_warnings(pictures, parsed.request)
 
-    async def _item(
-        self, exchange: Exchange, parsed: ParsedImage, image: GeneratedImage, content: bytes, mime: str
-    ) -> JsonObject:
+    async def _item(self, exchange: Exchange, parsed: ParsedImage, picture: Finished) -> JsonObject:
         item: JsonObject = {}
         if parsed.delivery == "url":
-            item["url"] = base_url(exchange.scope, exchange.gateway.settings) + await self._store.put(content, mime)
+            path = await self._store.put(picture.content, picture.mime)
+            item["url"] = base_url(exchange.scope, exchange.gateway.settings) + path
         else:
-            item["b64_json"] = base64.b64encode(content).decode("ascii")
-        if image.revised_prompt:
-            item["revised_prompt"] = image.revised_prompt
+            item["b64_json"] = picture.b64_json
+        if picture.revised_prompt:
+            item["revised_prompt"] = picture.revised_prompt
         return item
-
-
-def _usage(usage: Usage, cost: float | None) -> JsonObject:
-    text_in = max(0, usage.prompt_tokens - usage.image_prompt_tokens)
-    image_out = usage.image_completion_tokens
-    shown: JsonObject = {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"text_tokens": text_in, "image_tokens": usage.image_prompt_tokens},
-        "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {
-            "text_tokens": max(0, usage.completion_tokens - image_out),
-            "image_tokens": image_out,
-        },
-        "total_tokens": usage.total_tokens,
-    }
-    if cost is not None:
-        shown["cost"] = cost
-    return shown
 
 
 def base_url(scope: Scope, settings: Settings) -> str:

@@ -79,6 +79,7 @@ def build_images(shape: ImagesShape) -> ImageSettings:
         ttl_s=seconds(shape.ttl_ms, shape.ttl_s, _IMAGES.ttl_s),
         quota_bytes=_bytes(shape.quota_mib, _IMAGES.quota_bytes),
         default_format=shape.default_format or _IMAGES.default_format,
+        variation_prompt=shape.variation_prompt or None,
     )
 
 

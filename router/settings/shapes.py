@@ -218,6 +218,9 @@ class ImagesShape(Shape):
     ttl_ms: Duration | None = Field(default=None, description="`ttl_s` in milliseconds.")
     quota_mib: Float | None = Field(default=None, gt=0, description="Largest size of that folder, MiB. Default 1024.")
     default_format: ImageFormat | None = Field(default=None, description="When the caller names none. Default png.")
+    variation_prompt: Text | None = Field(
+        default=None, description="What an edit is told for /v1/images/variations. Without it they are answered 410."
+    )
 
 
 class FetchShape(Shape):

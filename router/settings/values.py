@@ -177,12 +177,16 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
 
 
 class ImageSettings(Struct, frozen=True, kw_only=True):
-    """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them."""
+    """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them.
+
+    `variation_prompt` makes an edit of a request for variations; None: there are none.
+    """
 
     store_dir: Path = Path("/tmp/turnout-images")  # noqa: S108  a cache: it may vanish, and the directory is made 0700
     ttl_s: float = 3600.0
     quota_bytes: int = 1024 * 1024 * 1024
     default_format: ImageFormat = "png"
+    variation_prompt: str | None = None
 
 
 class FetchSettings(Struct, frozen=True, kw_only=True):
