@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
+from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
 from providers.eachlabs.adapter import EachlabsProvider
 from providers.fetch import Fetcher
@@ -72,6 +73,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "gemini": partial(_gemini, signatures=signatures),
         "openai": partial(_openai, signatures=signatures),
         "eachlabs": _eachlabs,
+        "bfl": _bfl,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -121,6 +123,11 @@ def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"x-api-key": spec.api_key or ""})
     provider = EachlabsProvider(spec.name, upstream, spec.fetcher, models, JobTimings(), spec.result_hosts)
     return provider, [upstream]
+
+
+def _bfl(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"x-key": spec.api_key or ""})
+    return BflProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

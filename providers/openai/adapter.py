@@ -13,8 +13,6 @@ from providers.errors import (
     BadResponseError,
     ProviderError,
     StreamInterruptedError,
-    UnavailableError,
-    UpstreamTimeoutError,
 )
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
@@ -26,11 +24,12 @@ from providers.openai.images import (
     image_warnings,
     to_edit_form,
     to_generation_body,
-    to_picture,
 )
 from providers.openai.request import request_warnings, to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator, to_chunks
+from providers.pictures import to_picture
+from providers.statuses import may_be_billed
 from providers.streams import ChatStream
 from providers.types import (
     ChatRequest,
@@ -45,8 +44,6 @@ from providers.upstream import ByteStream, Upstream, UpstreamResponse
 from providers.vectors import joined
 
 _CHAT = "/chat/completions"
-# Failures that left the upstream no chance to make a picture.
-_NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "protocol", "overloaded", "config"})
 
 
 class OpenAIProvider:
@@ -137,7 +134,7 @@ class OpenAIProvider:
             return await self._pictures(answer, model, warnings)
         except ProviderError as error:
             error.provider = self.name
-            error.billed = error.billed or _may_be_billed(error)
+            error.billed = error.billed or may_be_billed(error)
             raise
 
     async def _pictures(self, answer: UpstreamResponse, model: str, warnings: list[str]) -> ImageResponse:
@@ -196,13 +193,6 @@ def _form(texts: list[tuple[str, str]], files: list[FormFile]) -> aiohttp.FormDa
 
 def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     return error_from(status, headers, body, datetime.now(UTC))
-
-
-def _may_be_billed(error: ProviderError) -> bool:
-    """Whether the upstream may have made the picture before it failed: a 5xx, a lost answer, a timeout."""
-    if error.outcome in _NOT_BILLED or error.status == 503:
-        return False
-    return isinstance(error, UnavailableError | UpstreamTimeoutError | BadResponseError)
 
 
 def _new_id() -> str:

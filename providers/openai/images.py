@@ -1,7 +1,5 @@
 """ImageRequest -> `/images/generations` JSON or `/images/edits` form, and the answer back. Pure; no fetching."""
 
-import binascii
-import math
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -13,8 +11,8 @@ from providers.errors import BadResponseError, ContentBlockedError, UnsupportedF
 from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
-from providers.pictures import sniff_mime
-from providers.types import GeneratedImage, ImageInput, ImageRequest, ImageSize, JsonObject, JsonValue, Usage
+from providers.pictures import decoded_base64, nearest_ratio
+from providers.types import ImageInput, ImageRequest, ImageSize, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
 """Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
@@ -133,33 +131,6 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
     )
 
 
-def to_picture(data: bytes, revised_prompt: str | None = None) -> GeneratedImage:
-    """The picture with the type its bytes show. Raises BadResponseError (`bad_image`) when they are none."""
-    mime = sniff_mime(data)
-    if mime is None:
-        raise BadResponseError("the upstream's picture is not an image", outcome="bad_image", billed=True)
-    return GeneratedImage(data=data, mime=mime, revised_prompt=revised_prompt)
-
-
-def decoded_base64(text: str) -> bytes:
-    """Bytes of base64 as it comes: `data:` prefix, line breaks, URL-safe letters, no padding; b"" when it is none."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    if "-" in text or "_" in text:
-        text = text.replace("-", "+").replace("_", "/")
-    try:
-        return binascii.a2b_base64(text)
-    except binascii.Error:
-        bare = "".join(text.split()).rstrip("=")
-    except ValueError:
-        return b""  # not ASCII
-    bare = bare[: len(bare) - 1] if len(bare) % 4 == 1 else bare
-    try:
-        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4))
-    except binascii.Error:
-        return b""
-
-
 def _prompt(request: ImageRequest) -> str:
     return f"{request.prompt}\n\nAvoid: {request.negative_prompt}." if request.negative_prompt else request.prompt
 
@@ -171,15 +142,7 @@ def _size(size: ImageSize | None, can: ImageCapabilities | None) -> JsonObject:
     if can is None or not can.ratios:
         return {"size": str(size)}
     tier = next((name for name in can.tiers if name.casefold() == size.tier.casefold()), None)
-    return {"aspect_ratio": min(can.ratios, key=lambda name: _distance(name, size.ratio)), "resolution": tier}
-
-
-def _distance(name: str, ratio: float) -> float:
-    width, _, height = name.partition(":")
-    try:
-        return abs(math.log(float(width) / float(height) / ratio))
-    except (ValueError, ZeroDivisionError):
-        return math.inf  # "auto" and the like
+    return {"aspect_ratio": nearest_ratio(size.ratio, can.ratios)[0], "resolution": tier}
 
 
 def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ _WIRE: dict[ProviderType, str] = {
     "gemini": "gemini/v1beta",
     "openai": "openai/v1",
     "eachlabs": "eachlabs/v1",
+    "bfl": "bfl/v1",
     "litellm": "openai/v1",
 }
 
