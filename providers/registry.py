@@ -19,6 +19,7 @@ from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
 from providers.options import Cloud, GeminiOptions
+from providers.stability.adapter import StabilityProvider
 from providers.upstream import Upstream
 
 
@@ -74,6 +75,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "openai": partial(_openai, signatures=signatures),
         "eachlabs": _eachlabs,
         "bfl": _bfl,
+        "stability": _stability,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -128,6 +130,11 @@ def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
 def _bfl(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"x-key": spec.api_key or ""})
     return BflProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _stability(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
+    return StabilityProvider(spec.name, upstream, models), [upstream]
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

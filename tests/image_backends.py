@@ -14,7 +14,9 @@ from providers.catalogue import Catalogue
 from providers.fetch import Fetcher
 from providers.jobs import JobTimings
 from providers.sandbox.config import FaultRule, SandboxConfig
+from providers.sandbox.forms import form_fields
 from providers.sandbox.server import SandboxServer
+from providers.stability.adapter import StabilityProvider
 from providers.upstream import Upstream
 
 FAST = JobTimings(first_s=0.01, step_s=0.0, max_s=0.01, deadline_s=5.0, unknown_s=0.1)
@@ -57,6 +59,16 @@ BACKENDS = {
             masked="flux-pro-1.0-fill",
             mask_sent=lambda body, _: base64.b64decode(orjson.loads(body)["mask"]),
             poll="poll",
+        ),
+        Backend(
+            type="stability",
+            path="stability/v2beta",
+            key={"authorization": "Bearer k"},
+            make=lambda up, _fetcher, models, _timings: StabilityProvider("it", up, models),
+            model="stable-image-core",
+            masked="stable-image-inpaint",
+            mask_sent=lambda body, kind: form_fields(body, kind)["mask"][0].data,
+            fetches=False,
         ),
     )
 }

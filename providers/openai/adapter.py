@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-import aiohttp
 from msgspec import structs
 
 from providers.batches import in_batches
@@ -16,9 +15,9 @@ from providers.errors import (
 )
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
+from providers.forms import form_of
 from providers.openai.embeddings import from_embeddings, to_embeddings_body
 from providers.openai.images import (
-    FormFile,
     ImageItem,
     from_images,
     image_warnings,
@@ -126,7 +125,7 @@ class OpenAIProvider:
         warnings = list(image_warnings(request, model))
         try:
             if request.images:
-                form = _form(*to_edit_form(request, model, info))
+                form = form_of(*to_edit_form(request, model, info))
                 answer = await self._upstream.post("/images/edits", form, _error_from)
             else:
                 body = to_generation_body(request, model, info)
@@ -180,15 +179,6 @@ async def _whole(source: ByteStream) -> bytes:
         return b"".join([data async for data in source])
     except StreamInterruptedError as error:
         raise before_content(error) from error
-
-
-def _form(texts: list[tuple[str, str]], files: list[FormFile]) -> aiohttp.FormData:
-    form = aiohttp.FormData()
-    for name, text in texts:
-        form.add_field(name, text)
-    for file in files:
-        form.add_field(file.field, file.data, filename=file.filename, content_type=file.mime)
-    return form
 
 
 def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:

@@ -8,18 +8,18 @@ from msgspec import Struct
 
 from providers.catalogue import ImageCapabilities, ModelInfo
 from providers.errors import BadResponseError, ContentBlockedError, UnsupportedFieldError
+from providers.forms import FormFile, form_file
 from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
 from providers.pictures import decoded_base64, nearest_ratio
-from providers.types import ImageInput, ImageRequest, ImageSize, JsonObject, JsonValue, Usage
+from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
 """Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
 
 _GPT_QUALITY = {"standard": "medium", "hd": "high"}
 _COMPRESSED = ("jpeg", "webp")
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "image/avif": "avif"}
 
 
 class ImageItem(Struct, frozen=True, kw_only=True):
@@ -38,15 +38,6 @@ class ImageAnswer(Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None = None
 
 
-class FormFile(Struct, frozen=True, kw_only=True):
-    """One file part of an edit: field name, bytes, MIME type and a file name that agrees with it."""
-
-    field: str
-    data: bytes
-    mime: str
-    filename: str
-
-
 def to_generation_body(request: ImageRequest, model: str, info: ModelInfo) -> bytes:
     """The JSON body of `POST /images/generations`."""
     return orjson.dumps(image_fields(request, model, info))
@@ -59,9 +50,9 @@ def to_edit_form(request: ImageRequest, model: str, info: ModelInfo) -> tuple[li
     """
     texts = list(_texts(image_fields(request, model, info)))
     field = "image" if len(request.images) == 1 else "image[]"
-    files = [_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
+    files = [form_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
     if request.mask is not None:
-        files.append(_file("mask", request.mask, "mask"))
+        files.append(form_file("mask", request.mask, "mask"))
     return texts, files
 
 
@@ -157,11 +148,6 @@ def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:
 
 def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _file(field: str, image: ImageInput, stem: str) -> FormFile:
-    name = f"{stem}.{_EXTENSIONS.get(image.mime, 'png')}"  # ours: a caller's file name could carry anything
-    return FormFile(field=field, data=image.data, mime=image.mime, filename=name)
 
 
 def _item(item: JsonObject) -> ImageItem:

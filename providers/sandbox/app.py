@@ -40,6 +40,7 @@ from providers.sandbox.gemini import Gemini
 from providers.sandbox.openai import OpenAI
 from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_quota
 from providers.sandbox.requestlog import Entry, RequestLog
+from providers.sandbox.stability import Stability
 
 _PATH = re.compile(r"(?:/p/([^/]+))?/([a-z-]+)(/.*)?\Z")
 _MINUTE_S = 60.0
@@ -66,6 +67,7 @@ class Sandbox:
             "openai": OpenAI(config, self._files),
             "eachlabs": Eachlabs(config, self._files),
             "bfl": Bfl(config, self._files),
+            "stability": Stability(config),
             "files": self._files,
         }
         self._recent: dict[tuple[str, str], deque[float]] = {}

@@ -5,8 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from providers.sandbox import pictures
 from providers.sandbox.brain import identifier
 from providers.sandbox.config import SandboxConfig
@@ -14,7 +12,7 @@ from providers.sandbox.exchange import Answer, Incoming, Route
 from providers.sandbox.faults import Fault
 from providers.sandbox.files import Files
 from providers.sandbox.jobs import Job, JobBook, Phase, ratio_size
-from providers.sandbox.refusals import JSON, RefusedError, error_answer
+from providers.sandbox.refusals import RefusedError, error_answer, json_answer, json_payload
 
 _SUBMIT = re.compile(r"/v1/([a-z0-9.-]+)/?\Z")
 _STATUSES: Mapping[Phase, str] = {
@@ -51,7 +49,7 @@ class Bfl:
         match = _SUBMIT.match(incoming.path)
         if match is None or incoming.method != "POST":
             raise RefusedError(error_answer("bfl", 404, "Not Found"))
-        return Route(operation="submit", model=match[1], payload=_payload(incoming.body), slow=True)
+        return Route(operation="submit", model=match[1], payload=json_payload("bfl", incoming.body), slow=True)
 
     def answer(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
         """The answer to a routed request; `fault` is a content or job fault or None. Raises RefusedError."""
@@ -61,8 +59,7 @@ class Bfl:
         return self._poll(route.payload, incoming.base_url, fault)
 
     def _authenticate(self, incoming: Incoming) -> None:
-        key = incoming.header(b"x-key")
-        if not key or (self._config.api_keys and key not in self._config.api_keys) or key.startswith("invalid"):
+        if not self._config.takes(incoming.header(b"x-key")):
             raise RefusedError(error_answer("bfl", 403, "Not authenticated - Invalid Authentication"))
 
     def _submit(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
@@ -70,17 +67,17 @@ class Bfl:
         name = identifier("", f"bfl/{incoming.key}", 32)
         self._jobs.add(name, Job(route.model, route.payload, fault.name if fault else "", self._config.job_s))
         polled = f"{incoming.base_url}/bfl/v1/get_result?id={name}"
-        return _json({"id": name, "polling_url": polled, "cost": _COST_CENTS, "input_mp": 0.0, "output_mp": 1.0})
+        return json_answer({"id": name, "polling_url": polled, "cost": _COST_CENTS, "input_mp": 0.0, "output_mp": 1.0})
 
     def _poll(self, name: str, base_url: str, fault: Fault | None) -> Answer:
         job = self._jobs.get(name)
         if job is None or (fault and fault.name == "poll-404"):
-            return _json({"id": name, "status": "Task not found", "result": None}, status=404)
+            return json_answer({"id": name, "status": "Task not found", "result": None}, status=404)
         if fault and fault.name == "poll-500":
             raise RefusedError(error_answer("bfl", 500))
         struck = fault.name if fault and fault.kind == "job" else ""
         phase = job.phase(struck)
-        return _json(
+        return json_answer(
             {
                 "id": name,
                 "status": _STATUSES[phase],
@@ -149,17 +146,3 @@ def _size(given: Mapping[str, Any]) -> tuple[int, int]:
 
 def _unprocessable(message: str) -> RefusedError:
     return RefusedError(error_answer("bfl", 422, message))
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise _unprocessable("JSON decode error") from exc
-    if not isinstance(payload, dict):
-        raise _unprocessable("Input should be a valid dictionary")
-    return payload
-
-
-def _json(value: Mapping[str, Any], status: int = 200) -> Answer:
-    return Answer(status=status, headers=(JSON,), body=orjson.dumps(value))

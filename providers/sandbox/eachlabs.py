@@ -4,15 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from providers.sandbox.brain import identifier
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.exchange import Answer, Incoming, Route
 from providers.sandbox.faults import Fault
 from providers.sandbox.files import Files
 from providers.sandbox.jobs import Job, JobBook, Phase, size_in
-from providers.sandbox.refusals import JSON, RefusedError, eachlabs_error
+from providers.sandbox.refusals import RefusedError, eachlabs_error, json_answer, json_payload
 
 _PATH = re.compile(r"/v1/prediction(?:/([0-9A-Za-z-]+)(/cancel)?)?/?\Z")
 _COST_USD = 0.011
@@ -42,7 +40,7 @@ class Eachlabs:
         if match[1] is None:
             if incoming.method != "POST":
                 raise RefusedError(eachlabs_error(405, "method not allowed"))
-            payload = _payload(incoming.body)
+            payload = json_payload("eachlabs", incoming.body, 400)
             return Route(operation="submit", model=str(payload.get("model") or ""), payload=payload)
         job = self._jobs.get(match[1])
         cancels = match[2] is not None or incoming.method == "DELETE"
@@ -58,12 +56,11 @@ class Eachlabs:
             raise RefusedError(eachlabs_error(404, "prediction not found"))
         if route.operation == "cancel":
             job.cancelled = True
-            return _json({"id": route.payload, "status": "cancelled"})
+            return json_answer({"id": route.payload, "status": "cancelled"})
         return self._poll(route.payload, job, incoming.base_url, fault)
 
     def _authenticate(self, incoming: Incoming) -> None:
-        key = incoming.header(b"x-api-key")
-        if not key or (self._config.api_keys and key not in self._config.api_keys) or key.startswith("invalid"):
+        if not self._config.takes(incoming.header(b"x-api-key")):
             raise RefusedError(eachlabs_error(401, "Unauthorized: invalid API key"))
 
     def _submit(self, route: Route, key: str, fault: Fault | None) -> Answer:
@@ -75,7 +72,7 @@ class Eachlabs:
         _size(given)
         job_id = identifier("", f"job/{key}", 32)
         self._jobs.add(job_id, Job(route.model, given, fault.name if fault else "", self._config.job_s))
-        return _json({"status": "success", "message": "Prediction created successfully", "predictionID": job_id})
+        return json_answer({"status": "success", "message": "Prediction created successfully", "predictionID": job_id})
 
     def _poll(self, job_id: str, job: Job, base_url: str, fault: Fault | None) -> Answer:
         name = fault.name if fault and fault.kind == "job" else ""
@@ -97,27 +94,13 @@ class Eachlabs:
         }
         if status == "success":
             made["metrics"]["cost"] = _COST_USD * _count(job.given)
-        return _json(made)
+        return json_answer(made)
 
     def _output(self, job: Job, fault: str, base_url: str) -> Any:
         """The result's URL, a list of them when several were asked for."""
         width, height = _size(job.given)
         urls = job.pictures(fault, self._files, base_url, count=_count(job.given), width=width, height=height)
         return urls[0] if len(urls) == 1 else urls
-
-
-def _json(value: Mapping[str, Any]) -> Answer:
-    return Answer(headers=(JSON,), body=orjson.dumps(value))
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise RefusedError(eachlabs_error(400, "invalid JSON body")) from exc
-    if not isinstance(payload, dict):
-        raise RefusedError(eachlabs_error(400, "invalid JSON body"))
-    return payload
 
 
 def _count(given: Mapping[str, Any]) -> int:

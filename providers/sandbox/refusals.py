@@ -177,6 +177,7 @@ def eachlabs_error(status: int, message: str = "") -> Answer:
 
 
 _PLAIN: Mapping[str, Callable[[int, str], dict[str, Any]]] = {
+    "stability": lambda _, text: {"id": "5f3c", "name": "bad_request", "errors": [text]},
     "bfl": lambda status, text: {"detail": [{"loc": ["body"], "msg": text}] if status == 422 else text},
 }
 """The error bodies of those who have no object for it, by dialect; any other says `{"error": "..."}`."""
@@ -209,3 +210,18 @@ def error_answer(dialect: str, status: int, message: str = "") -> Answer:
     if dialect == "openai":
         return openai_error(status, message)
     return _plain_error(dialect, status, message)
+
+
+def json_answer(value: Mapping[str, Any], status: int = 200) -> Answer:
+    return Answer(status=status, headers=(JSON,), body=orjson.dumps(value))
+
+
+def json_payload(dialect: str, body: bytes, status: int = 422) -> dict[str, Any]:
+    """The object in a request's body. Raises RefusedError (`status`)."""
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise RefusedError(error_answer(dialect, status, "JSON decode error")) from exc
+    if not isinstance(payload, dict):
+        raise RefusedError(error_answer(dialect, status, "Input should be a valid dictionary"))
+    return payload

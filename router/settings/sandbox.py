@@ -9,6 +9,7 @@ _WIRE: dict[ProviderType, str] = {
     "openai": "openai/v1",
     "eachlabs": "eachlabs/v1",
     "bfl": "bfl/v1",
+    "stability": "stability/v2beta",
     "litellm": "openai/v1",
 }
 

@@ -7,12 +7,14 @@ from typing import Any
 import bfl_vectors
 import orjson
 import pytest
+import stability_vectors
 from image_vectors import Sent, Told
 
 from providers.bfl import translate as bfl
 from providers.catalogue import ModelInfo, lookup
 from providers.errors import ProviderError, UnsupportedFieldError
 from providers.jobs import Done, Pending
+from providers.stability import translate as stability
 from providers.types import ImageRequest
 from router.settings import load_settings
 
@@ -26,6 +28,12 @@ def to_bfl(request: ImageRequest, model: str, info: ModelInfo) -> Written:
     return orjson.loads(made.body), made.warnings
 
 
+def to_stability(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = stability.to_form(request, model, info)
+    files = {file.field: file.filename for file in made.files}
+    return {"path": made.path, **dict(made.texts), **files}, made.warnings
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -34,10 +42,16 @@ def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any
     return meaning
 
 
-WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {"bfl": to_bfl}
-READERS: dict[str, Callable[[bytes], Any]] = {"bfl": state(bfl.state_of)}
-SENT: list[Sent] = [*bfl_vectors.SENT]
-TOLD: list[Told] = [*bfl_vectors.TOLD]
+WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
+    "bfl": to_bfl,
+    "stability": to_stability,
+}
+READERS: dict[str, Callable[[bytes], Any]] = {
+    "bfl": state(bfl.state_of),
+    "stability": lambda body: stability.picture_from(body).mime,
+}
+SENT: list[Sent] = [*bfl_vectors.SENT, *stability_vectors.SENT]
+TOLD: list[Told] = [*bfl_vectors.TOLD, *stability_vectors.TOLD]
 
 
 @pytest.mark.parametrize("vector", SENT, ids=lambda each: f"{each.backend}: {each.name}")
