@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
+from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
 from providers.eachlabs.adapter import EachlabsProvider
 from providers.fetch import Fetcher
@@ -18,6 +19,7 @@ from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
 from providers.options import Cloud, GeminiOptions
+from providers.stability.adapter import StabilityProvider
 from providers.upstream import Upstream
 
 
@@ -72,6 +74,8 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "gemini": partial(_gemini, signatures=signatures),
         "openai": partial(_openai, signatures=signatures),
         "eachlabs": _eachlabs,
+        "bfl": _bfl,
+        "stability": _stability,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -121,6 +125,16 @@ def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"x-api-key": spec.api_key or ""})
     provider = EachlabsProvider(spec.name, upstream, spec.fetcher, models, JobTimings(), spec.result_hosts)
     return provider, [upstream]
+
+
+def _bfl(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"x-key": spec.api_key or ""})
+    return BflProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _stability(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
+    return StabilityProvider(spec.name, upstream, models), [upstream]
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-import aiohttp
 from msgspec import structs
 
 from providers.batches import in_batches
@@ -13,24 +12,23 @@ from providers.errors import (
     BadResponseError,
     ProviderError,
     StreamInterruptedError,
-    UnavailableError,
-    UpstreamTimeoutError,
 )
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
+from providers.forms import form_of
 from providers.openai.embeddings import from_embeddings, to_embeddings_body
 from providers.openai.images import (
-    FormFile,
     ImageItem,
     from_images,
     image_warnings,
     to_edit_form,
     to_generation_body,
-    to_picture,
 )
 from providers.openai.request import request_warnings, to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator, to_chunks
+from providers.pictures import to_picture
+from providers.statuses import may_be_billed
 from providers.streams import ChatStream
 from providers.types import (
     ChatRequest,
@@ -45,8 +43,6 @@ from providers.upstream import ByteStream, Upstream, UpstreamResponse
 from providers.vectors import joined
 
 _CHAT = "/chat/completions"
-# Failures that left the upstream no chance to make a picture.
-_NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "protocol", "overloaded", "config"})
 
 
 class OpenAIProvider:
@@ -129,7 +125,7 @@ class OpenAIProvider:
         warnings = list(image_warnings(request, model))
         try:
             if request.images:
-                form = _form(*to_edit_form(request, model, info))
+                form = form_of(*to_edit_form(request, model, info))
                 answer = await self._upstream.post("/images/edits", form, _error_from)
             else:
                 body = to_generation_body(request, model, info)
@@ -137,7 +133,7 @@ class OpenAIProvider:
             return await self._pictures(answer, model, warnings)
         except ProviderError as error:
             error.provider = self.name
-            error.billed = error.billed or _may_be_billed(error)
+            error.billed = error.billed or may_be_billed(error)
             raise
 
     async def _pictures(self, answer: UpstreamResponse, model: str, warnings: list[str]) -> ImageResponse:
@@ -185,24 +181,8 @@ async def _whole(source: ByteStream) -> bytes:
         raise before_content(error) from error
 
 
-def _form(texts: list[tuple[str, str]], files: list[FormFile]) -> aiohttp.FormData:
-    form = aiohttp.FormData()
-    for name, text in texts:
-        form.add_field(name, text)
-    for file in files:
-        form.add_field(file.field, file.data, filename=file.filename, content_type=file.mime)
-    return form
-
-
 def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     return error_from(status, headers, body, datetime.now(UTC))
-
-
-def _may_be_billed(error: ProviderError) -> bool:
-    """Whether the upstream may have made the picture before it failed: a 5xx, a lost answer, a timeout."""
-    if error.outcome in _NOT_BILLED or error.status == 503:
-        return False
-    return isinstance(error, UnavailableError | UpstreamTimeoutError | BadResponseError)
 
 
 def _new_id() -> str:

@@ -1,7 +1,5 @@
 """ImageRequest -> `/images/generations` JSON or `/images/edits` form, and the answer back. Pure; no fetching."""
 
-import binascii
-import math
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -10,18 +8,18 @@ from msgspec import Struct
 
 from providers.catalogue import ImageCapabilities, ModelInfo
 from providers.errors import BadResponseError, ContentBlockedError, UnsupportedFieldError
+from providers.forms import FormFile, form_file
 from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
-from providers.pictures import sniff_mime
-from providers.types import GeneratedImage, ImageInput, ImageRequest, ImageSize, JsonObject, JsonValue, Usage
+from providers.pictures import decoded_base64, nearest_ratio
+from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
 """Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
 
 _GPT_QUALITY = {"standard": "medium", "hd": "high"}
 _COMPRESSED = ("jpeg", "webp")
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "image/avif": "avif"}
 
 
 class ImageItem(Struct, frozen=True, kw_only=True):
@@ -40,15 +38,6 @@ class ImageAnswer(Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None = None
 
 
-class FormFile(Struct, frozen=True, kw_only=True):
-    """One file part of an edit: field name, bytes, MIME type and a file name that agrees with it."""
-
-    field: str
-    data: bytes
-    mime: str
-    filename: str
-
-
 def to_generation_body(request: ImageRequest, model: str, info: ModelInfo) -> bytes:
     """The JSON body of `POST /images/generations`."""
     return orjson.dumps(image_fields(request, model, info))
@@ -61,9 +50,9 @@ def to_edit_form(request: ImageRequest, model: str, info: ModelInfo) -> tuple[li
     """
     texts = list(_texts(image_fields(request, model, info)))
     field = "image" if len(request.images) == 1 else "image[]"
-    files = [_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
+    files = [form_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
     if request.mask is not None:
-        files.append(_file("mask", request.mask, "mask"))
+        files.append(form_file("mask", request.mask, "mask"))
     return texts, files
 
 
@@ -133,33 +122,6 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
     )
 
 
-def to_picture(data: bytes, revised_prompt: str | None = None) -> GeneratedImage:
-    """The picture with the type its bytes show. Raises BadResponseError (`bad_image`) when they are none."""
-    mime = sniff_mime(data)
-    if mime is None:
-        raise BadResponseError("the upstream's picture is not an image", outcome="bad_image", billed=True)
-    return GeneratedImage(data=data, mime=mime, revised_prompt=revised_prompt)
-
-
-def decoded_base64(text: str) -> bytes:
-    """Bytes of base64 as it comes: `data:` prefix, line breaks, URL-safe letters, no padding; b"" when it is none."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    if "-" in text or "_" in text:
-        text = text.replace("-", "+").replace("_", "/")
-    try:
-        return binascii.a2b_base64(text)
-    except binascii.Error:
-        bare = "".join(text.split()).rstrip("=")
-    except ValueError:
-        return b""  # not ASCII
-    bare = bare[: len(bare) - 1] if len(bare) % 4 == 1 else bare
-    try:
-        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4))
-    except binascii.Error:
-        return b""
-
-
 def _prompt(request: ImageRequest) -> str:
     return f"{request.prompt}\n\nAvoid: {request.negative_prompt}." if request.negative_prompt else request.prompt
 
@@ -171,15 +133,7 @@ def _size(size: ImageSize | None, can: ImageCapabilities | None) -> JsonObject:
     if can is None or not can.ratios:
         return {"size": str(size)}
     tier = next((name for name in can.tiers if name.casefold() == size.tier.casefold()), None)
-    return {"aspect_ratio": min(can.ratios, key=lambda name: _distance(name, size.ratio)), "resolution": tier}
-
-
-def _distance(name: str, ratio: float) -> float:
-    width, _, height = name.partition(":")
-    try:
-        return abs(math.log(float(width) / float(height) / ratio))
-    except (ValueError, ZeroDivisionError):
-        return math.inf  # "auto" and the like
+    return {"aspect_ratio": nearest_ratio(size.ratio, can.ratios)[0], "resolution": tier}
 
 
 def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:
@@ -194,11 +148,6 @@ def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:
 
 def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _file(field: str, image: ImageInput, stem: str) -> FormFile:
-    name = f"{stem}.{_EXTENSIONS.get(image.mime, 'png')}"  # ours: a caller's file name could carry anything
-    return FormFile(field=field, data=image.data, mime=image.mime, filename=name)
 
 
 def _item(item: JsonObject) -> ImageItem:

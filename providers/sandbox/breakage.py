@@ -12,7 +12,6 @@ from providers.sandbox.exchange import Answer, Exchange, Header
 from providers.sandbox.faults import Fault
 from providers.sandbox.refusals import (
     JSON,
-    eachlabs_error,
     error_answer,
     error_object,
     gemini_bad_key,
@@ -45,7 +44,7 @@ def _too_long(dialect: str) -> Answer:
     message = "Your input exceeds the context window of this model. Please adjust your input and try again."
     if dialect == "openai":
         return openai_error(400, message, code="context_length_exceeded", param="messages")
-    return eachlabs_error(400, message)
+    return error_answer(dialect, 400, message)
 
 
 def _too_many(fault: Fault, dialect: str, model: str) -> Answer:
@@ -73,7 +72,7 @@ def _per_day(dialect: str, model: str) -> Answer:
     message = "You exceeded your current quota, please check your plan and billing details."
     if dialect == "openai":
         return openai_error(429, message, kind="insufficient_quota", code="insufficient_quota")
-    return eachlabs_error(429, message)
+    return error_answer(dialect, 429, message)
 
 
 async def break_line(exchange: Exchange, fault: Fault, dialect: str, normal: Answer | None) -> bool:

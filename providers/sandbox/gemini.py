@@ -43,6 +43,19 @@ _TIERS = frozenset({"standard", "flex", "priority"})
 Json = Mapping[str, Any]
 
 
+class Gemini:
+    """The dialect for one sandbox."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._config = config
+
+    def route(self, incoming: Incoming) -> Route:
+        return route(incoming, self._config)
+
+    def answer(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
+        return answer(incoming, route, self._config, fault)
+
+
 def route(incoming: Incoming, config: SandboxConfig) -> Route:
     """Raises RefusedError for a URL that is not Gemini's."""
     if (cache := gemini_caches.PATH.match(incoming.path)) is not None:

@@ -1,10 +1,10 @@
 """Error answers in each dialect's own words: what the real providers send for a status.
 
 Shapes as recorded from the providers (2026-11): Google's `{"error": {"code", "message", "status", "details"}}`,
-OpenAI's `{"error": {"message", "type", "param", "code"}}`, Eachlabs' `{"error": "..."}`.
+OpenAI's `{"error": {"message", "type", "param", "code"}}`, Eachlabs' `{"error": "..."}`, FastAPI's `{"detail": ...}`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -173,8 +173,23 @@ def openai_error(
 
 
 def eachlabs_error(status: int, message: str = "") -> Answer:
+    return _plain_error("eachlabs", status, message)
+
+
+_PLAIN: Mapping[str, Callable[[int, str], dict[str, Any]]] = {
+    "stability": lambda _, text: {"id": "5f3c", "name": "bad_request", "errors": [text]},
+    "bfl": lambda status, text: {"detail": [{"loc": ["body"], "msg": text}] if status == 422 else text},
+}
+"""The error bodies of those who have no object for it, by dialect; any other says `{"error": "..."}`."""
+
+
+def plain_body(dialect: str, status: int, message: str = "") -> dict[str, Any]:
     text = message or _OPENAI_STATUS.get(status, _OPENAI_STATUS[500])[2]
-    return Answer(status=status, headers=(JSON,), body=orjson.dumps({"error": text}))
+    return _PLAIN[dialect](status, text) if dialect in _PLAIN else {"error": text}
+
+
+def _plain_error(dialect: str, status: int, message: str) -> Answer:
+    return Answer(status=status, headers=(JSON,), body=orjson.dumps(plain_body(dialect, status, message)))
 
 
 def error_object(dialect: str, status: int, message: str = "") -> dict[str, Any]:
@@ -183,7 +198,7 @@ def error_object(dialect: str, status: int, message: str = "") -> dict[str, Any]
         return gemini_body(status, message)
     if dialect == "openai":
         return openai_body(status, message)
-    return {"error": message or "The prediction service failed."}
+    return plain_body(dialect, status, message)
 
 
 def error_answer(dialect: str, status: int, message: str = "") -> Answer:
@@ -194,4 +209,19 @@ def error_answer(dialect: str, status: int, message: str = "") -> Answer:
         return gemini_error(status, message)
     if dialect == "openai":
         return openai_error(status, message)
-    return eachlabs_error(status, message)
+    return _plain_error(dialect, status, message)
+
+
+def json_answer(value: Mapping[str, Any], status: int = 200) -> Answer:
+    return Answer(status=status, headers=(JSON,), body=orjson.dumps(value))
+
+
+def json_payload(dialect: str, body: bytes, status: int = 422) -> dict[str, Any]:
+    """The object in a request's body. Raises RefusedError (`status`)."""
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise RefusedError(error_answer(dialect, status, "JSON decode error")) from exc
+    if not isinstance(payload, dict):
+        raise RefusedError(error_answer(dialect, status, "Input should be a valid dictionary"))
+    return payload

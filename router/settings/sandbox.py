@@ -8,6 +8,8 @@ _WIRE: dict[ProviderType, str] = {
     "gemini": "gemini/v1beta",
     "openai": "openai/v1",
     "eachlabs": "eachlabs/v1",
+    "bfl": "bfl/v1",
+    "stability": "stability/v2beta",
     "litellm": "openai/v1",
 }
 

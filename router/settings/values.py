@@ -14,7 +14,7 @@ from providers.catalogue import ModelInfo
 from providers.options import Cloud, GeminiOptions
 from router.errors import Problem
 
-ProviderType = Literal["gemini", "openai", "eachlabs", "litellm"]
+ProviderType = Literal["gemini", "openai", "eachlabs", "bfl", "stability", "litellm"]
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live"]  # a mode that is not built is refused, not quietly served as another
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -23,6 +23,8 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
     "openai": "https://api.openai.com/v1",
     "eachlabs": "https://api.eachlabs.ai/v1",
+    "bfl": "https://api.bfl.ai/v1",
+    "stability": "https://api.stability.ai/v2beta",
     "litellm": "",  # litellm knows where each of its providers is
 }
 

@@ -1,0 +1,111 @@
+"""The image backends as tests drive them: each adapter against the sandbox's dialect of it, with fast timings."""
+
+import base64
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from providers.base import ImageProvider
+from providers.bfl.adapter import BflProvider
+from providers.catalogue import Catalogue
+from providers.fetch import Fetcher
+from providers.jobs import JobTimings
+from providers.sandbox.config import FaultRule, SandboxConfig
+from providers.sandbox.forms import form_fields
+from providers.sandbox.server import SandboxServer
+from providers.stability.adapter import StabilityProvider
+from providers.upstream import Upstream
+
+FAST = JobTimings(first_s=0.01, step_s=0.0, max_s=0.01, deadline_s=5.0, unknown_s=0.1)
+
+Make = Callable[[Upstream, Fetcher, Catalogue, JobTimings], ImageProvider]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One backend: the type of its provider, what its key travels in, and which of its models can do what.
+
+    `submit` and `poll` are the sandbox's names of the operations that make and that watch a picture; `cancels` says
+    that a job can be taken back, `fetches` that results lie behind addresses. `mask_sent` finds the mask in a request's
+    body (given with its content type); with `white` that is where it edits.
+    """
+
+    type: str
+    path: str
+    key: Mapping[str, str]
+    make: Make
+    model: str
+    masked: str = ""
+    mask_sent: Callable[[bytes, str], bytes] = lambda body, content_type: b""
+    white: bool = True
+    submit: str = "submit"
+    poll: str = ""
+    cancels: bool = False
+    fetches: bool = True
+
+
+BACKENDS = {
+    each.type: each
+    for each in (
+        Backend(
+            type="bfl",
+            path="bfl/v1",
+            key={"x-key": "k"},
+            make=lambda up, fetcher, models, timings: BflProvider("it", up, fetcher, models, timings),
+            model="flux-2-pro",
+            masked="flux-pro-1.0-fill",
+            mask_sent=lambda body, _: base64.b64decode(orjson.loads(body)["mask"]),
+            poll="poll",
+        ),
+        Backend(
+            type="stability",
+            path="stability/v2beta",
+            key={"authorization": "Bearer k"},
+            make=lambda up, _fetcher, models, _timings: StabilityProvider("it", up, models),
+            model="stable-image-core",
+            masked="stable-image-inpaint",
+            mask_sent=lambda body, kind: form_fields(body, kind)["mask"][0].data,
+            fetches=False,
+        ),
+    )
+}
+
+
+@dataclass
+class Running:
+    provider: ImageProvider
+    sandbox: SandboxServer
+
+    def seen(self, operation: str) -> list[dict[str, Any]]:
+        """What the sandbox received for one operation; the bodies as they came under `raw`."""
+        log = self.sandbox.sandbox.log
+        pairs = zip(log.entries(), log.bodies(), strict=True)
+        return [{**entry, "raw": raw} for entry, raw in pairs if entry["operation"] == operation]
+
+    def fault(self, name: str, **where: Any) -> None:
+        self.sandbox.sandbox.faults.set([FaultRule(fault=name, **where)])
+
+
+@asynccontextmanager
+async def running(
+    backend: Backend, models: Catalogue, *, timings: JobTimings = FAST, config: SandboxConfig | None = None
+) -> AsyncIterator[Running]:
+    """The adapter of `backend`, open, in front of a sandbox of its own."""
+    async with SandboxServer(config or SandboxConfig(job_s=0.03)) as sandbox:
+        upstream = Upstream(
+            provider="it",
+            base_url=f"{sandbox.base_url}/p/it/{backend.path}",
+            headers=backend.key,
+            idle_timeout_s=2.0,
+        )
+        fetcher = Fetcher()
+        await upstream.open()
+        await fetcher.open()
+        try:
+            yield Running(backend.make(upstream, fetcher, models, timings), sandbox)
+        finally:
+            await upstream.aclose()
+            await fetcher.aclose()

@@ -1,0 +1,83 @@
+"""Every image backend's translation on vectors: what goes out for a request, and what its answers mean."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bfl_vectors
+import orjson
+import pytest
+import stability_vectors
+from image_vectors import Sent, Told
+
+from providers.bfl import translate as bfl
+from providers.catalogue import ModelInfo, lookup
+from providers.errors import ProviderError, UnsupportedFieldError
+from providers.jobs import Done, Pending
+from providers.stability import translate as stability
+from providers.types import ImageRequest
+from router.settings import load_settings
+
+CATALOGUE = load_settings(Path(__file__).parents[2] / "config" / "turnout.yaml", {}).catalogue
+
+Written = tuple[dict[str, Any], tuple[str, ...]]
+
+
+def to_bfl(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = bfl.to_task(request, info)
+    return orjson.loads(made.body), made.warnings
+
+
+def to_stability(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = stability.to_form(request, model, info)
+    files = {file.field: file.filename for file in made.files}
+    return {"path": made.path, **dict(made.texts), **files}, made.warnings
+
+
+def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
+    def meaning(body: bytes) -> Any:
+        found = read(body)
+        return "pending" if isinstance(found, Pending) else found.value
+
+    return meaning
+
+
+WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
+    "bfl": to_bfl,
+    "stability": to_stability,
+}
+READERS: dict[str, Callable[[bytes], Any]] = {
+    "bfl": state(bfl.state_of),
+    "stability": lambda body: stability.picture_from(body).mime,
+}
+SENT: list[Sent] = [*bfl_vectors.SENT, *stability_vectors.SENT]
+TOLD: list[Told] = [*bfl_vectors.TOLD, *stability_vectors.TOLD]
+
+
+@pytest.mark.parametrize("vector", SENT, ids=lambda each: f"{each.backend}: {each.name}")
+def test_a_request_goes_out_as_the_backend_wants_it(vector: Sent) -> None:
+    request = ImageRequest(**{"model": "public", "prompt": "a cat", **vector.given})
+    info = lookup(CATALOGUE, vector.backend, vector.model)
+    if vector.body is None:
+        with pytest.raises(UnsupportedFieldError) as caught:
+            WRITERS[vector.backend](request, vector.model, info)
+        assert caught.value.param == vector.param
+        return
+    assert WRITERS[vector.backend](request, vector.model, info) == (vector.body, vector.warnings)
+
+
+@pytest.mark.parametrize("vector", TOLD, ids=lambda each: f"{each.backend}: {each.name}")
+def test_an_answer_means_what_the_backend_means(vector: Told) -> None:
+    body = orjson.dumps(vector.answer)
+    if vector.error is None:
+        assert READERS[vector.backend](body) == vector.means
+        return
+    with pytest.raises(ProviderError) as caught:
+        READERS[vector.backend](body)
+    error = caught.value
+    assert (type(error), error.outcome, error.billed) == (vector.error, vector.outcome, vector.billed)
+
+
+def test_every_backend_has_vectors_of_both_kinds() -> None:
+    assert {each.backend for each in SENT} == WRITERS.keys()
+    assert {each.backend for each in TOLD} == READERS.keys()
