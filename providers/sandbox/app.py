@@ -34,6 +34,7 @@ from providers.sandbox.exchange import (
     Scope,
     Send,
 )
+from providers.sandbox.fal import Fal
 from providers.sandbox.faults import Fault, FaultBook, fault_in_prompt, parse_fault
 from providers.sandbox.files import Files
 from providers.sandbox.gemini import Gemini
@@ -67,6 +68,7 @@ class Sandbox:
             "openai": OpenAI(config, self._files),
             "eachlabs": Eachlabs(config, self._files),
             "bfl": Bfl(config, self._files),
+            "fal": Fal(config, self._files),
             "stability": Stability(config),
             "files": self._files,
         }

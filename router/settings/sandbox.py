@@ -10,6 +10,7 @@ _WIRE: dict[ProviderType, str] = {
     "eachlabs": "eachlabs/v1",
     "bfl": "bfl/v1",
     "stability": "stability/v2beta",
+    "fal": "fal",
     "litellm": "openai/v1",
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import bfl_vectors
+import fal_vectors
 import orjson
 import pytest
 import stability_vectors
@@ -13,6 +14,7 @@ from image_vectors import Sent, Told
 from providers.bfl import translate as bfl
 from providers.catalogue import ModelInfo, lookup
 from providers.errors import ProviderError, UnsupportedFieldError
+from providers.fal import translate as fal
 from providers.jobs import Done, Pending
 from providers.stability import translate as stability
 from providers.types import ImageRequest
@@ -34,6 +36,16 @@ def to_stability(request: ImageRequest, model: str, info: ModelInfo) -> Written:
     return {"path": made.path, **dict(made.texts), **files}, made.warnings
 
 
+def to_fal(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = fal.to_input(request, info)
+    return orjson.loads(made.body), made.warnings
+
+
+def fal_result(body: bytes) -> Any:
+    result = fal.result_from(body)
+    return result.urls, result.warnings
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -44,14 +56,16 @@ def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any
 
 WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "bfl": to_bfl,
+    "fal": to_fal,
     "stability": to_stability,
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
     "bfl": state(bfl.state_of),
+    "fal": fal_result,
     "stability": lambda body: stability.picture_from(body).mime,
 }
-SENT: list[Sent] = [*bfl_vectors.SENT, *stability_vectors.SENT]
-TOLD: list[Told] = [*bfl_vectors.TOLD, *stability_vectors.TOLD]
+SENT: list[Sent] = [*bfl_vectors.SENT, *fal_vectors.SENT, *stability_vectors.SENT]
+TOLD: list[Told] = [*bfl_vectors.TOLD, *fal_vectors.TOLD, *stability_vectors.TOLD]
 
 
 @pytest.mark.parametrize("vector", SENT, ids=lambda each: f"{each.backend}: {each.name}")
