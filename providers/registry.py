@@ -20,6 +20,7 @@ from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
 from providers.options import Cloud, GeminiOptions
+from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
 from providers.upstream import Upstream
 
@@ -78,6 +79,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "bfl": _bfl,
         "stability": _stability,
         "fal": _fal,
+        "replicate": _replicate,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -142,6 +144,11 @@ def _stability(spec: ProviderSpec, models: Catalogue) -> Built:
 def _fal(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"authorization": f"Key {spec.api_key or ''}"})
     return FalProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _replicate(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
+    return ReplicateProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

@@ -14,6 +14,7 @@ from providers.catalogue import Catalogue
 from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
 from providers.jobs import JobTimings
+from providers.replicate.adapter import ReplicateProvider
 from providers.sandbox.config import FaultRule, SandboxConfig
 from providers.sandbox.forms import form_fields
 from providers.sandbox.server import SandboxServer
@@ -74,6 +75,17 @@ BACKENDS = {
             model="fal-ai/flux/schnell",
             masked="fal-ai/flux-lora/inpainting",
             mask_sent=lambda body, _: from_data_url(orjson.loads(body)["mask_url"]),
+            poll="poll",
+            cancels=True,
+        ),
+        Backend(
+            type="replicate",
+            path="replicate/v1",
+            key={"authorization": "Bearer k"},
+            make=lambda up, fetcher, models, timings: ReplicateProvider("replicate", up, fetcher, models, timings),
+            model="black-forest-labs/flux-schnell",
+            masked="black-forest-labs/flux-fill-pro",
+            mask_sent=lambda body, _: from_data_url(orjson.loads(body)["input"]["mask"]),
             poll="poll",
             cancels=True,
         ),

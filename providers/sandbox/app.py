@@ -40,6 +40,7 @@ from providers.sandbox.files import Files
 from providers.sandbox.gemini import Gemini
 from providers.sandbox.openai import OpenAI
 from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_quota
+from providers.sandbox.replicate import Replicate
 from providers.sandbox.requestlog import Entry, RequestLog
 from providers.sandbox.stability import Stability
 
@@ -69,6 +70,7 @@ class Sandbox:
             "eachlabs": Eachlabs(config, self._files),
             "bfl": Bfl(config, self._files),
             "fal": Fal(config, self._files),
+            "replicate": Replicate(config, self._files),
             "stability": Stability(config),
             "files": self._files,
         }

@@ -11,6 +11,7 @@ _WIRE: dict[ProviderType, str] = {
     "bfl": "bfl/v1",
     "stability": "stability/v2beta",
     "fal": "fal",
+    "replicate": "replicate/v1",
     "litellm": "openai/v1",
 }
 

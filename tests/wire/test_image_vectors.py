@@ -8,6 +8,7 @@ import bfl_vectors
 import fal_vectors
 import orjson
 import pytest
+import replicate_vectors
 import stability_vectors
 from image_vectors import Sent, Told
 
@@ -16,6 +17,7 @@ from providers.catalogue import ModelInfo, lookup
 from providers.errors import ProviderError, UnsupportedFieldError
 from providers.fal import translate as fal
 from providers.jobs import Done, Pending
+from providers.replicate import translate as replicate
 from providers.stability import translate as stability
 from providers.types import ImageRequest
 from router.settings import load_settings
@@ -46,6 +48,11 @@ def fal_result(body: bytes) -> Any:
     return result.urls, result.warnings
 
 
+def to_replicate(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = replicate.to_prediction(request, model, info)
+    return {"path": made.path, **orjson.loads(made.body)}, made.warnings
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -57,15 +64,17 @@ def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any
 WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "bfl": to_bfl,
     "fal": to_fal,
+    "replicate": to_replicate,
     "stability": to_stability,
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
     "bfl": state(bfl.state_of),
     "fal": fal_result,
+    "replicate": state(replicate.state_of),
     "stability": lambda body: stability.picture_from(body).mime,
 }
-SENT: list[Sent] = [*bfl_vectors.SENT, *fal_vectors.SENT, *stability_vectors.SENT]
-TOLD: list[Told] = [*bfl_vectors.TOLD, *fal_vectors.TOLD, *stability_vectors.TOLD]
+SENT: list[Sent] = [*bfl_vectors.SENT, *fal_vectors.SENT, *replicate_vectors.SENT, *stability_vectors.SENT]
+TOLD: list[Told] = [*bfl_vectors.TOLD, *fal_vectors.TOLD, *replicate_vectors.TOLD, *stability_vectors.TOLD]
 
 
 @pytest.mark.parametrize("vector", SENT, ids=lambda each: f"{each.backend}: {each.name}")
