@@ -10,6 +10,7 @@ from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
 from providers.eachlabs.adapter import EachlabsProvider
+from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
 from providers.gemini.adapter import GeminiProvider
 from providers.gemini.credentials import google_tokens
@@ -19,6 +20,7 @@ from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
 from providers.options import Cloud, GeminiOptions
+from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
 from providers.upstream import Upstream
 
@@ -76,6 +78,8 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "eachlabs": _eachlabs,
         "bfl": _bfl,
         "stability": _stability,
+        "fal": _fal,
+        "replicate": _replicate,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -135,6 +139,16 @@ def _bfl(spec: ProviderSpec, models: Catalogue) -> Built:
 def _stability(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
     return StabilityProvider(spec.name, upstream, models), [upstream]
+
+
+def _fal(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Key {spec.api_key or ''}"})
+    return FalProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _replicate(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
+    return ReplicateProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

@@ -100,6 +100,9 @@ class Upstream:
     ) -> Awaitable[UpstreamResponse]:
         return self._whole("GET", path, None, error_from, headers)
 
+    async def put(self, path: str, body: bytes, error_from: ErrorFrom) -> UpstreamResponse:
+        return await self._whole("PUT", path, body, error_from, None)
+
     async def stream(
         self,
         path: str,

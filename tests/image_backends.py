@@ -11,8 +11,10 @@ import orjson
 from providers.base import ImageProvider
 from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
+from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
 from providers.jobs import JobTimings
+from providers.replicate.adapter import ReplicateProvider
 from providers.sandbox.config import FaultRule, SandboxConfig
 from providers.sandbox.forms import form_fields
 from providers.sandbox.server import SandboxServer
@@ -47,6 +49,11 @@ class Backend:
     fetches: bool = True
 
 
+def from_data_url(url: str) -> bytes:
+    assert url.startswith("data:image/png;base64,")
+    return base64.b64decode(url.partition(",")[2])
+
+
 BACKENDS = {
     each.type: each
     for each in (
@@ -54,17 +61,39 @@ BACKENDS = {
             type="bfl",
             path="bfl/v1",
             key={"x-key": "k"},
-            make=lambda up, fetcher, models, timings: BflProvider("it", up, fetcher, models, timings),
+            make=lambda up, fetcher, models, timings: BflProvider("bfl", up, fetcher, models, timings),
             model="flux-2-pro",
             masked="flux-pro-1.0-fill",
             mask_sent=lambda body, _: base64.b64decode(orjson.loads(body)["mask"]),
             poll="poll",
         ),
         Backend(
+            type="fal",
+            path="fal",
+            key={"authorization": "Key k"},
+            make=lambda up, fetcher, models, timings: FalProvider("fal", up, fetcher, models, timings),
+            model="fal-ai/flux/schnell",
+            masked="fal-ai/flux-lora/inpainting",
+            mask_sent=lambda body, _: from_data_url(orjson.loads(body)["mask_url"]),
+            poll="poll",
+            cancels=True,
+        ),
+        Backend(
+            type="replicate",
+            path="replicate/v1",
+            key={"authorization": "Bearer k"},
+            make=lambda up, fetcher, models, timings: ReplicateProvider("replicate", up, fetcher, models, timings),
+            model="black-forest-labs/flux-schnell",
+            masked="black-forest-labs/flux-fill-pro",
+            mask_sent=lambda body, _: from_data_url(orjson.loads(body)["input"]["mask"]),
+            poll="poll",
+            cancels=True,
+        ),
+        Backend(
             type="stability",
             path="stability/v2beta",
             key={"authorization": "Bearer k"},
-            make=lambda up, _fetcher, models, _timings: StabilityProvider("it", up, models),
+            make=lambda up, _fetcher, models, _timings: StabilityProvider("stability", up, models),
             model="stable-image-core",
             masked="stable-image-inpaint",
             mask_sent=lambda body, kind: form_fields(body, kind)["mask"][0].data,
@@ -96,8 +125,8 @@ async def running(
     """The adapter of `backend`, open, in front of a sandbox of its own."""
     async with SandboxServer(config or SandboxConfig(job_s=0.03)) as sandbox:
         upstream = Upstream(
-            provider="it",
-            base_url=f"{sandbox.base_url}/p/it/{backend.path}",
+            provider=backend.type,
+            base_url=f"{sandbox.base_url}/p/{backend.type}/{backend.path}",
             headers=backend.key,
             idle_timeout_s=2.0,
         )

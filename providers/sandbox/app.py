@@ -34,11 +34,13 @@ from providers.sandbox.exchange import (
     Scope,
     Send,
 )
+from providers.sandbox.fal import Fal
 from providers.sandbox.faults import Fault, FaultBook, fault_in_prompt, parse_fault
 from providers.sandbox.files import Files
 from providers.sandbox.gemini import Gemini
 from providers.sandbox.openai import OpenAI
 from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_quota
+from providers.sandbox.replicate import Replicate
 from providers.sandbox.requestlog import Entry, RequestLog
 from providers.sandbox.stability import Stability
 
@@ -67,6 +69,8 @@ class Sandbox:
             "openai": OpenAI(config, self._files),
             "eachlabs": Eachlabs(config, self._files),
             "bfl": Bfl(config, self._files),
+            "fal": Fal(config, self._files),
+            "replicate": Replicate(config, self._files),
             "stability": Stability(config),
             "files": self._files,
         }

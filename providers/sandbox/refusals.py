@@ -176,9 +176,14 @@ def eachlabs_error(status: int, message: str = "") -> Answer:
     return _plain_error("eachlabs", status, message)
 
 
+def _fastapi(status: int, text: str) -> dict[str, Any]:
+    return {"detail": [{"loc": ["body"], "msg": text, "type": "value_error"}] if status == 422 else text}
+
+
 _PLAIN: Mapping[str, Callable[[int, str], dict[str, Any]]] = {
     "stability": lambda _, text: {"id": "5f3c", "name": "bad_request", "errors": [text]},
-    "bfl": lambda status, text: {"detail": [{"loc": ["body"], "msg": text}] if status == 422 else text},
+    "replicate": lambda status, text: {"title": "Request failed", "detail": text, "status": status},
+    **dict.fromkeys(("bfl", "fal"), _fastapi),
 }
 """The error bodies of those who have no object for it, by dialect; any other says `{"error": "..."}`."""
 

@@ -10,6 +10,8 @@ _WIRE: dict[ProviderType, str] = {
     "eachlabs": "eachlabs/v1",
     "bfl": "bfl/v1",
     "stability": "stability/v2beta",
+    "fal": "fal",
+    "replicate": "replicate/v1",
     "litellm": "openai/v1",
 }
 

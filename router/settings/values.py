@@ -14,7 +14,7 @@ from providers.catalogue import ModelInfo
 from providers.options import Cloud, GeminiOptions
 from router.errors import Problem
 
-ProviderType = Literal["gemini", "openai", "eachlabs", "bfl", "stability", "litellm"]
+ProviderType = Literal["gemini", "openai", "eachlabs", "bfl", "stability", "fal", "replicate", "litellm"]
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live"]  # a mode that is not built is refused, not quietly served as another
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -25,6 +25,8 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "eachlabs": "https://api.eachlabs.ai/v1",
     "bfl": "https://api.bfl.ai/v1",
     "stability": "https://api.stability.ai/v2beta",
+    "fal": "https://queue.fal.run",
+    "replicate": "https://api.replicate.com/v1",
     "litellm": "",  # litellm knows where each of its providers is
 }
 

@@ -91,7 +91,7 @@ async def test_what_goes_wrong_with_a_request_has_its_class(
         up.fault(fault, on=backend.submit)
         with pytest.raises(kind) as caught:
             await up.provider.images(request(), backend.model)
-        assert caught.value.provider == "it"
+        assert caught.value.provider == backend.type
         assert outcome in (None, caught.value.outcome)
         assert billed in (None, caught.value.billed)
         if fault == "429-retry-after":

@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import bfl_vectors
+import fal_vectors
 import orjson
 import pytest
+import replicate_vectors
 import stability_vectors
 from image_vectors import Sent, Told
 
 from providers.bfl import translate as bfl
 from providers.catalogue import ModelInfo, lookup
 from providers.errors import ProviderError, UnsupportedFieldError
+from providers.fal import translate as fal
 from providers.jobs import Done, Pending
+from providers.replicate import translate as replicate
 from providers.stability import translate as stability
 from providers.types import ImageRequest
 from router.settings import load_settings
@@ -34,6 +38,21 @@ def to_stability(request: ImageRequest, model: str, info: ModelInfo) -> Written:
     return {"path": made.path, **dict(made.texts), **files}, made.warnings
 
 
+def to_fal(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = fal.to_input(request, info)
+    return orjson.loads(made.body), made.warnings
+
+
+def fal_result(body: bytes) -> Any:
+    result = fal.result_from(body)
+    return result.urls, result.warnings
+
+
+def to_replicate(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = replicate.to_prediction(request, model, info)
+    return {"path": made.path, **orjson.loads(made.body)}, made.warnings
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -44,14 +63,18 @@ def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any
 
 WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "bfl": to_bfl,
+    "fal": to_fal,
+    "replicate": to_replicate,
     "stability": to_stability,
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
     "bfl": state(bfl.state_of),
+    "fal": fal_result,
+    "replicate": state(replicate.state_of),
     "stability": lambda body: stability.picture_from(body).mime,
 }
-SENT: list[Sent] = [*bfl_vectors.SENT, *stability_vectors.SENT]
-TOLD: list[Told] = [*bfl_vectors.TOLD, *stability_vectors.TOLD]
+SENT: list[Sent] = [*bfl_vectors.SENT, *fal_vectors.SENT, *replicate_vectors.SENT, *stability_vectors.SENT]
+TOLD: list[Told] = [*bfl_vectors.TOLD, *fal_vectors.TOLD, *replicate_vectors.TOLD, *stability_vectors.TOLD]
 
 
 @pytest.mark.parametrize("vector", SENT, ids=lambda each: f"{each.backend}: {each.name}")
