@@ -1,26 +1,34 @@
 """POST /v1/images/generations, /edits and /variations, and GET of the pictures behind signed links."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
 import orjson
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from providers.base import Show
+from providers.errors import ProviderError
 from providers.fetch import Fetcher
-from providers.types import ImageResponse, JsonObject
+from providers.types import ImageResponse, JsonObject, Usage
 from router.api.body import header
 from router.api.envelope import Headers
-from router.api.gateway import Exchange, common_headers, watched
+from router.api.gateway import Exchange, ShuttingDownError, common_headers, watched
 from router.api.image_answer import Finished, delivery_warnings, described, finish, usage_json
 from router.api.image_request import ParsedImage
-from router.errors import NotFoundError
+from router.api.image_stream import ImageEventWriter
+from router.errors import NotFoundError, RouterError
 from router.pictures.fanout import make_pictures
 from router.pictures.store import MIME_TYPES, PictureStore
 from router.routing.dispatch import dispatch
 from router.routing.plan import Candidate
 from router.settings.values import ClientKey, Settings
+
+log = logging.getLogger(__name__)
 
 Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitable[ParsedImage]]
 
@@ -40,48 +48,55 @@ class ImageHandler:
         parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key, self._media)
         record.model, record.features = parsed.request.model, parsed.features
         record.plan = gateway.plan(parsed.features, parsed.directives)
-        return await watched(exchange, self._make(exchange, parsed))
-
-    async def _make(self, exchange: Exchange, parsed: ParsedImage) -> int:
-        gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
-        assert plan is not None
-        request = parsed.request
-
-        async def call(candidate: Candidate) -> ImageResponse:
-            provider = gateway.image_providers[candidate.provider]
-            return await make_pictures(provider, request, candidate.model, candidate.info)
-
-        outcome = await dispatch(plan, call, gateway.health, record.attempts)
-        response, served = outcome.value, outcome.served_by
-        latency = gateway.health.target(served.provider, served.model, served.info).latency
-        latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
-        record.settle(
-            response.usage,
-            images=len(response.images),
-            size=request.size,
-            quality=request.quality or "",
-            reported=response.reported_cost_usd,
+        record.stream = parsed.stream
+        return await watched(
+            exchange, self._streamed(exchange, parsed) if parsed.stream else self._whole(exchange, parsed)
         )
-        record.served_model = response.model
-        body, warnings = await self._body(exchange, parsed, response)
-        record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *warnings)
+
+    async def _whole(self, exchange: Exchange, parsed: ParsedImage) -> int:
+        gateway, record = exchange.gateway, exchange.record
+        made = await _made(exchange, parsed)
+        items = [await self._item(exchange, parsed, picture) for picture in made.pictures]
+        first = made.pictures[0]
+        body: JsonObject = {"created": int(time.time()), "data": list(items), **described(first, parsed.request)}
+        if made.usage is not None:
+            body["usage"] = usage_json(made.usage, record.cost_usd)
         record.measure_overhead(gateway.health.now())
         headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
         await exchange.answer(200, headers, orjson.dumps(body))
         return 200
 
-    async def _body(
-        self, exchange: Exchange, parsed: ParsedImage, response: ImageResponse
-    ) -> tuple[JsonObject, tuple[str, ...]]:
-        """The OpenAI answer, and warnings."""
-        default = exchange.gateway.settings.images.default_format
-        pictures = [await finish(image, parsed.request, default) for image in response.images]
-        data = [await self._item(exchange, parsed, picture) for picture in pictures]
-        body: JsonObject = {"created": int(time.time()), "data": list(data), **described(pictures[0], parsed.request)}
-        cost = exchange.record.cost_usd
-        if response.usage is not None:
-            body["usage"] = usage_json(response.usage, None if cost is None else float(cost))
-        return body, delivery_warnings(pictures, parsed.request)
+    async def _streamed(self, exchange: Exchange, parsed: ParsedImage) -> int:
+        """Like `_whole`, as events. What fails after commitment is an error event in a 200."""
+        gateway, record = exchange.gateway, exchange.record
+
+        def told() -> Headers:
+            record.measure_overhead(gateway.health.now())
+            return common_headers(gateway, record)
+
+        events = ImageEventWriter(exchange, parsed.request, told)
+        try:
+            async with events.kept_alive():
+                made = await _made(exchange, parsed, events.preview)
+                usage = usage_json(made.usage or Usage(), record.cost_usd)
+                for index, picture in enumerate(made.pictures):
+                    last = index == len(made.pictures) - 1  # the counts are those of the whole answer: once is enough
+                    item = await self._item(exchange, parsed, picture)
+                    await events.completed(picture, item, index, usage if last else usage_json(Usage(), None))
+        except asyncio.CancelledError:
+            if not (gateway.cutting and exchange.started_response):
+                raise
+            record.interrupted = True
+            record.error_code = await events.failed(ShuttingDownError("the router is shutting down"))
+        except Exception as exc:  # headers are out: the client must learn of any failure from the stream
+            if not exchange.started_response:
+                raise
+            if not isinstance(exc, RouterError | ProviderError):
+                log.error("request %s failed", record.id, exc_info=exc)
+            record.interrupted = True
+            record.error_code = await events.failed(exc)
+        await events.end()
+        return 200
 
     async def _item(self, exchange: Exchange, parsed: ParsedImage, picture: Finished) -> JsonObject:
         item: JsonObject = {}
@@ -93,6 +108,43 @@ class ImageHandler:
         if picture.revised_prompt:
             item["revised_prompt"] = picture.revised_prompt
         return item
+
+
+class _Made(Struct, frozen=True):
+    """What the upstream made, in the format that was asked for."""
+
+    pictures: tuple[Finished, ...]
+    usage: Usage | None
+
+
+async def _made(exchange: Exchange, parsed: ParsedImage, show: Show | None = None) -> _Made:
+    """Dispatch, account, transcode; `show` gets previews. The record holds cost and warnings when this returns."""
+    gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
+    assert plan is not None
+    request = parsed.request
+
+    async def call(candidate: Candidate) -> ImageResponse:
+        provider = gateway.image_providers[candidate.provider]
+        return await make_pictures(provider, request, candidate.model, candidate.info, show)
+
+    outcome = await dispatch(plan, call, gateway.health, record.attempts)
+    response, served = outcome.value, outcome.served_by
+    latency = gateway.health.target(served.provider, served.model, served.info).latency
+    latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
+    record.settle(
+        response.usage,
+        images=len(response.images),
+        size=request.size,
+        quality=request.quality or "",
+        reported=response.reported_cost_usd,
+    )
+    record.served_model = response.model
+    default = gateway.settings.images.default_format
+    pictures = tuple([await finish(image, request, default) for image in response.images])
+    record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *delivery_warnings(pictures, request))
+    if request.partial_images and record.first_content_s is None:
+        record.warnings += ("partial_images=ignored: the backend makes none",)
+    return _Made(pictures, response.usage)
 
 
 def base_url(scope: Scope, settings: Settings) -> str:
