@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
@@ -16,9 +17,12 @@ from providers.errors import ProviderError
 from providers.fetch import Fetcher
 from providers.types import ImageResponse, JsonObject, Usage
 from router.api.body import header
+from router.api.coalescing import Coalescer, fingerprint_of, key_of
+from router.api.detached import Answer, detach, send
 from router.api.envelope import Headers
-from router.api.gateway import Exchange, ShuttingDownError, common_headers, watched
+from router.api.gateway import Exchange, ShuttingDownError, common_headers, header_text, watched
 from router.api.image_answer import Finished, delivery_warnings, described, finish, usage_json
+from router.api.image_jobs import POLL_S, ImageJobs, prefers_async
 from router.api.image_request import ParsedImage
 from router.api.image_stream import ImageEventWriter
 from router.errors import NotFoundError, RouterError
@@ -30,30 +34,97 @@ from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
 
+Begin = Callable[[Exchange, ParsedImage], asyncio.Future[Answer]]
 Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitable[ParsedImage]]
+
+
+class ImageService(Struct, frozen=True):
+    """What the image endpoints share. `media` opens the URLs of callers' pictures; None: they are refused."""
+
+    store: PictureStore
+    media: Fetcher | None
+    coalescer: Coalescer
+    jobs: ImageJobs
 
 
 class ImageHandler:
     """Answers image requests. `parse` turns the body into a request: one for generations, one for edits, one for
-    variations. `media` opens the URLs of callers' pictures; None: they are refused.
+    variations.
     """
 
-    def __init__(self, parse: Parse, store: PictureStore, media: Fetcher | None) -> None:
+    def __init__(self, parse: Parse, service: ImageService) -> None:
         self._parse = parse
-        self._store = store
-        self._media = media
+        self._service = service
 
     async def __call__(self, exchange: Exchange) -> int:
         gateway, record = exchange.gateway, exchange.record
-        parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key, self._media)
-        record.model, record.features = parsed.request.model, parsed.features
-        record.plan = gateway.plan(parsed.features, parsed.directives)
-        record.stream = parsed.stream
-        return await watched(
-            exchange, self._streamed(exchange, parsed) if parsed.stream else self._whole(exchange, parsed)
+        parsed = await self._parse(
+            exchange.scope, exchange.receive, gateway.settings, exchange.key, self._service.media
         )
+        record.model, record.features, record.stream = parsed.request.model, parsed.features, parsed.stream
+        key, later = key_of(exchange.scope), prefers_async(exchange.scope)
+        if parsed.stream:
+            ignored = (("Idempotency-Key", key is not None), ("Prefer", later))
+            told = tuple(f"{name}=ignored: streams are answered at once" for name, given in ignored if given)
+            return await self._now(exchange, self._streamed, replace(parsed, warnings=(*parsed.warnings, *told)))
+        if later and parsed.delivery != "url":
+            told = (*parsed.warnings, "response_format=url: pictures of jobs are links")
+            parsed = replace(parsed, delivery="url", warnings=told)
+        begin = self._begin_job if later else self._begin
+        if key is not None:
+            return await watched(exchange, self._once(exchange, parsed, key, begin))
+        if later:
+            record.plan = gateway.plan(parsed.features, parsed.directives)
+            return await send(exchange, await begin(exchange, parsed))
+        return await self._now(exchange, self._plain, parsed)
 
-    async def _whole(self, exchange: Exchange, parsed: ParsedImage) -> int:
+    async def _now(
+        self, exchange: Exchange, how: Callable[[Exchange, ParsedImage], Awaitable[int]], parsed: ParsedImage
+    ) -> int:
+        exchange.record.plan = exchange.gateway.plan(parsed.features, parsed.directives)
+        return await watched(exchange, how(exchange, parsed))
+
+    async def _once(self, exchange: Exchange, parsed: ParsedImage, key: str, begin: Begin) -> int:
+        """The answer to a request with an `Idempotency-Key`, made for this client or for an earlier one."""
+        owner, coalescer = exchange.key.name, self._service.coalescer
+        content = (parsed.request, parsed.delivery, parsed.directives, begin == self._begin_job)
+        fingerprint = await fingerprint_of(*content)
+        found = coalescer.find(owner, key, fingerprint)
+        if found is not None:
+            answer = await found.wait()
+            return await send(exchange, answer, (b"idempotent-replayed", b"true"))
+        exchange.record.plan = exchange.gateway.plan(parsed.features, parsed.directives)
+        made = coalescer.start(owner, key, fingerprint, lambda: begin(exchange, parsed))
+        return await send(exchange, await made.wait())
+
+    def _begin(self, exchange: Exchange, parsed: ParsedImage) -> asyncio.Future[Answer]:
+        return detach(exchange, lambda: self._whole(exchange, parsed))
+
+    def _begin_job(self, exchange: Exchange, parsed: ParsedImage) -> asyncio.Future[Answer]:
+        """A job, and 202 with where it is."""
+        record = exchange.record
+        told = (*parsed.warnings, *(record.plan.warnings if record.plan else ()))
+        job = self._service.jobs.begin(
+            exchange.key.name, record.id, lambda: detach(exchange, lambda: self._whole(exchange, parsed))
+        )
+        where = f"{base_url(exchange.scope, exchange.gateway.settings)}/v1/images/jobs/{job.id}"
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"location", where.encode("latin-1")),
+            (b"preference-applied", b"respond-async"),
+            (b"retry-after", b"%d" % POLL_S),
+            (b"x-request-id", record.id.encode()),
+        ]
+        if told:
+            headers.append((b"x-router-warnings", header_text("; ".join(told))))
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer.set_result(Answer(202, tuple(headers), orjson.dumps(job.as_json())))
+        return answer
+
+    async def _plain(self, exchange: Exchange, parsed: ParsedImage) -> int:
+        return await send(exchange, await self._whole(exchange, parsed))
+
+    async def _whole(self, exchange: Exchange, parsed: ParsedImage) -> Answer:
         gateway, record = exchange.gateway, exchange.record
         made = await _made(exchange, parsed)
         items = [await self._item(exchange, parsed, picture) for picture in made.pictures]
@@ -62,9 +133,8 @@ class ImageHandler:
         if made.usage is not None:
             body["usage"] = usage_json(made.usage, record.cost_usd)
         record.measure_overhead(gateway.health.now())
-        headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
-        await exchange.answer(200, headers, orjson.dumps(body))
-        return 200
+        headers = ((b"content-type", b"application/json"), *common_headers(gateway, record))
+        return Answer(200, headers, orjson.dumps(body))
 
     async def _streamed(self, exchange: Exchange, parsed: ParsedImage) -> int:
         """Like `_whole`, as events. What fails after commitment is an error event in a 200."""
@@ -101,7 +171,7 @@ class ImageHandler:
     async def _item(self, exchange: Exchange, parsed: ParsedImage, picture: Finished) -> JsonObject:
         item: JsonObject = {}
         if parsed.delivery == "url":
-            path = await self._store.put(picture.content, picture.mime)
+            path = await self._service.store.put(picture.content, picture.mime)
             item["url"] = base_url(exchange.scope, exchange.gateway.settings) + path
         else:
             item["b64_json"] = picture.b64_json

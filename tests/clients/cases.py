@@ -26,6 +26,8 @@ EVERYWHERE = (
     "a streamed picture of a backend without previews is one event",
     "a picture that is refused raises BadRequestError with the code",
     "a stream of a picture that breaks off raises after the preview",
+    "one key for two requests makes one picture",
+    "one key for two different requests raises",
     "embeddings come as numbers although the wire has base64",
     "embeddings come as the numbers of the wire when floats are asked for",
     "embeddings have as many dimensions as were asked for",

@@ -374,6 +374,23 @@ const cases = {
     assert.equal(error.code, "upstream_stream_interrupted");
   },
 
+  "one key for two requests makes one picture": async () => {
+    const headers = { "Idempotency-Key": "barn-1" };
+    const ask = () => client.images.generate({ model: "gpt-image-2", prompt: "a red barn" }, { headers }).withResponse();
+    const [first, second] = [await ask(), await ask()];
+    assert.deepEqual(second.data, first.data);
+    assert.equal(first.response.headers.get("idempotent-replayed"), null);
+    assert.equal(second.response.headers.get("idempotent-replayed"), "true");
+  },
+
+  "one key for two different requests raises": async () => {
+    const headers = { "Idempotency-Key": "barn-2" };
+    const ask = (prompt) => standard.images.generate({ model: "gpt-image-2", prompt }, { headers });
+    await ask("a red barn");
+    const error = await raised(OpenAI.UnprocessableEntityError, () => ask("a blue barn"));
+    assert.equal(error.code, "idempotency_key_reused");
+  },
+
   "embeddings come as numbers although the wire has base64": async () => {
     const raw = await (await fetch(`${baseURL}/embeddings`, {
       method: "POST",

@@ -334,6 +334,29 @@ def cut_picture() -> None:
     assert error.message
 
 
+@case("one key for two requests makes one picture")
+def one_picture() -> None:
+    def ask() -> Any:
+        return client.images.with_raw_response.generate(
+            model="gpt-image-2", prompt="a red barn", extra_headers={"Idempotency-Key": "barn-1"}
+        )
+
+    first, second = ask(), ask()
+    assert first.content == second.content
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+
+
+@case("one key for two different requests raises")
+def one_key_twice() -> None:
+    def ask(prompt: str) -> Any:
+        return default.images.generate(model="gpt-image-2", prompt=prompt, extra_headers={"Idempotency-Key": "barn-2"})
+
+    ask("a red barn")
+    error = raised(openai.UnprocessableEntityError, lambda: ask("a blue barn"))
+    check_status(error, 422, "invalid_request_error", "idempotency_key_reused", "Idempotency-Key")
+
+
 def vectors(answer: Any) -> list[list[float]]:
     """The vectors of an answer whose entries are numbered in order."""
     assert [item.index for item in answer.data] == list(range(len(answer.data)))
