@@ -106,7 +106,7 @@ class Upstream:
     async def stream(
         self,
         path: str,
-        body: bytes,
+        body: bytes | aiohttp.FormData,
         error_from: ErrorFrom,
         *,
         headers: Mapping[str, str] | None = None,

@@ -18,12 +18,15 @@ from providers.fetch import Fetcher
 from providers.registry import Connected, ProviderSpec, connect
 from router.accounting.metrics import Metrics
 from router.api.chat import chat_completions
+from router.api.coalescing import Coalescer
+from router.api.detached import end_detached
 from router.api.embeddings import embeddings
 from router.api.envelope import error_answer
 from router.api.gateway import Endpoint, Gateway
 from router.api.guard import Guard
+from router.api.image_jobs import ImageJobs, JobsHandler
 from router.api.image_request import parse_edit, parse_generation, parse_variation
-from router.api.images import FileHandler, ImageHandler
+from router.api.images import FileHandler, ImageHandler, ImageService
 from router.api.models import ModelsHandler
 from router.api.ops import OpsHandler
 from router.api.responses.endpoint import ResponsesHandler, StoredResponses
@@ -40,6 +43,7 @@ _PREFIXES = ("/v1", "", "/openai/v1")
 _EXPOSED = (
     "x-request-id", "retry-after", "openai-processing-ms", "x-router-model", "x-router-provider", "x-router-attempts",
     "x-router-reason", "x-router-cost-usd", "x-router-overhead-ms", "x-router-warnings", "x-router-sandbox",
+    "x-router-expected-cost-usd", "idempotent-replayed", "location", "preference-applied",
 )  # fmt: skip
 
 
@@ -149,6 +153,7 @@ def _lifespan(
                 stack.push_async_callback(upstream.aclose)
             await fetcher.open()
             stack.push_async_callback(fetcher.aclose)
+            stack.push_async_callback(end_detached, gateway)
             yield
 
     return lifespan
@@ -160,9 +165,11 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
     answer: ASGIApp = Endpoint(gateway, "chat", ResponsesHandler(memory))
     embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
-    generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store, media))
-    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, store, media))
-    vary: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_variation, store, media))
+    images = ImageService(store, media, Coalescer(), ImageJobs(gateway.settings.images.ttl_s))
+    generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, images))
+    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, images))
+    vary: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_variation, images))
+    jobs = JobsHandler(gateway, images.jobs)
     stored = StoredResponses(gateway).__call__
     models, route, ops = ModelsHandler(gateway), RouteHandler(gateway, memory), OpsHandler(gateway)
     raw = {
@@ -182,6 +189,8 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
             Route(f"{prefix}/route", route.plan, methods=["POST"]),
             Route(f"{prefix}/requests/{{id}}", route.request, methods=["GET"]),
+            Route(f"{prefix}/images/jobs/{{id}}", jobs.show, methods=["GET"]),
+            Route(f"{prefix}/images/jobs/{{id}}", jobs.cancel, methods=["DELETE"]),
             Route(f"{prefix}/images/files/{{file}}", FileHandler(store).__call__, methods=["GET"]),
             Route(f"{prefix}/responses/{{rest:path}}", stored, methods=["GET", "POST", "DELETE"]),
         ]

@@ -4,8 +4,10 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import aiohttp
 from msgspec import structs
 
+from providers.base import Show
 from providers.batches import in_batches
 from providers.catalogue import Catalogue, EmbeddingCapabilities, lookup
 from providers.errors import (
@@ -17,10 +19,13 @@ from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
 from providers.forms import form_of
 from providers.openai.embeddings import from_embeddings, to_embeddings_body
+from providers.openai.image_stream import ImageEvents
 from providers.openai.images import (
+    ImageAnswer,
     ImageItem,
     from_images,
     image_warnings,
+    is_gpt_image,
     to_edit_form,
     to_generation_body,
 )
@@ -28,6 +33,7 @@ from providers.openai.request import request_warnings, to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator, to_chunks
 from providers.pictures import to_picture
+from providers.sse import EventDecoder
 from providers.statuses import may_be_billed
 from providers.streams import ChatStream
 from providers.types import (
@@ -39,7 +45,7 @@ from providers.types import (
     ImageRequest,
     ImageResponse,
 )
-from providers.upstream import ByteStream, Upstream, UpstreamResponse
+from providers.upstream import ByteStream, Upstream
 from providers.vectors import joined
 
 _CHAT = "/chat/completions"
@@ -121,24 +127,54 @@ class OpenAIProvider:
             raise
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
-        info = lookup(self._models, self.name, model)
-        warnings = list(image_warnings(request, model))
         try:
-            if request.images:
-                form = form_of(*to_edit_form(request, model, info))
-                answer = await self._upstream.post("/images/edits", form, _error_from)
-            else:
-                body = to_generation_body(request, model, info)
-                answer = await self._upstream.post("/images/generations", body, _error_from)
-            return await self._pictures(answer, model, warnings)
+            answer = await self._upstream.post(*self._image_call(request, model), _error_from)
+            return await self._pictures(from_images(answer.body, model=model), image_warnings(request, model))
         except ProviderError as error:
-            error.provider = self.name
-            error.billed = error.billed or may_be_billed(error)
-            raise
+            raise self._image_failure(error) from error.__cause__
 
-    async def _pictures(self, answer: UpstreamResponse, model: str, warnings: list[str]) -> ImageResponse:
-        """The pictures of an answer; broken ones among good ones become warnings."""
-        read = from_images(answer.body, model=model)
+    async def preview_images(self, request: ImageRequest, model: str, show: Show) -> ImageResponse:
+        if not is_gpt_image(model):
+            return await self.images(request, model)
+        events = ImageEvents(model)
+        try:
+            async with await self._upstream.stream(
+                *self._image_call(request, model, stream=True), _error_from
+            ) as source:
+                if "json" in source.headers.get("content-type", ""):
+                    return await self._pictures(from_images(await _whole(source), model=model), ())
+                decoder = EventDecoder()
+                try:
+                    async for data in source:
+                        for event in decoder.feed(data):
+                            for preview in events.feed(event):
+                                await show(preview)
+                except StreamInterruptedError as error:
+                    raise error if events.shown else before_content(error) from error
+                for event in decoder.finish():
+                    events.feed(event)
+            return await self._pictures(events.finish(), image_warnings(request, model))
+        except ProviderError as error:
+            error.billed = error.billed or events.shown
+            raise self._image_failure(error) from error.__cause__
+
+    def _image_call(
+        self, request: ImageRequest, model: str, *, stream: bool = False
+    ) -> tuple[str, bytes | aiohttp.FormData]:
+        """The path and the body of one call."""
+        info = lookup(self._models, self.name, model)
+        if request.images:
+            return "/images/edits", form_of(*to_edit_form(request, model, info, stream=stream))
+        return "/images/generations", to_generation_body(request, model, info, stream=stream)
+
+    def _image_failure(self, error: ProviderError) -> ProviderError:
+        error.provider = self.name
+        error.billed = error.billed or may_be_billed(error)
+        return error
+
+    async def _pictures(self, read: ImageAnswer, told: tuple[str, ...]) -> ImageResponse:
+        """The pictures of an answer; broken ones among good ones become warnings beside those already `told`."""
+        warnings = list(told)
         pictures: list[GeneratedImage] = []
         failure: ProviderError | None = None
         for place, item in enumerate(read.items):

@@ -38,17 +38,19 @@ class ImageAnswer(Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None = None
 
 
-def to_generation_body(request: ImageRequest, model: str, info: ModelInfo) -> bytes:
-    """The JSON body of `POST /images/generations`."""
-    return orjson.dumps(image_fields(request, model, info))
+def to_generation_body(request: ImageRequest, model: str, info: ModelInfo, *, stream: bool = False) -> bytes:
+    """The JSON body of `POST /images/generations`; with `stream` the request's previews are asked for as well."""
+    return orjson.dumps(image_fields(request, model, info) | _streamed(request, stream=stream))
 
 
-def to_edit_form(request: ImageRequest, model: str, info: ModelInfo) -> tuple[list[tuple[str, str]], list[FormFile]]:
+def to_edit_form(
+    request: ImageRequest, model: str, info: ModelInfo, *, stream: bool = False
+) -> tuple[list[tuple[str, str]], list[FormFile]]:
     """Text fields and files of `POST /images/edits`, in the order the SDKs send them: text first.
 
     One picture is `image`, several are repeated `image[]`; nested values are `svg[model]`, lists `name[]`.
     """
-    texts = list(_texts(image_fields(request, model, info)))
+    texts = list(_texts(image_fields(request, model, info) | _streamed(request, stream=stream)))
     field = "image" if len(request.images) == 1 else "image[]"
     files = [form_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
     if request.mask is not None:
@@ -120,6 +122,10 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
         usage=image_usage_from(usage),
         cost_usd=cost_from(usage),
     )
+
+
+def _streamed(request: ImageRequest, *, stream: bool) -> JsonObject:
+    return {"stream": True, "partial_images": request.partial_images} if stream else {}
 
 
 def _prompt(request: ImageRequest) -> str:

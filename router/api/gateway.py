@@ -19,7 +19,7 @@ from router.accounting.metrics import Metrics
 from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
 from router.api.auth import Authenticator
 from router.api.body import ClientGoneError, header, read_body
-from router.api.envelope import Headers, error_answer
+from router.api.envelope import ErrorAnswer, Headers, error_answer
 from router.errors import OverloadedError, RouterError
 from router.routing.health import Health
 from router.routing.plan import Directives, Features, Plan
@@ -94,9 +94,12 @@ class Gateway:
 
 
 class Exchange:
-    """One HTTP request under way: who asks, what was recorded, and how to answer."""
+    """One HTTP request under way: who asks, what was recorded, and how to answer.
 
-    __slots__ = ("gateway", "key", "receive", "record", "scope", "send", "started_response")
+    `detached`: its work goes on without it and closes the record.
+    """
+
+    __slots__ = ("detached", "gateway", "key", "receive", "record", "scope", "send", "started_response")
 
     def __init__(
         self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, key: ClientKey, record: RequestRecord
@@ -108,6 +111,7 @@ class Exchange:
         self.key = key
         self.record = record
         self.started_response = False
+        self.detached = False
 
     async def body(self, limit_bytes: int) -> bytes:
         server = self.gateway.settings.server
@@ -147,7 +151,7 @@ class Endpoint:
         )
         gateway.in_flight += 1
         exchange: Exchange | None = None
-        status = CLIENT_CLOSED
+        status, code = CLIENT_CLOSED, None
         try:
             key = gateway.auth.identify(scope)
             record.key_name = key.name
@@ -155,25 +159,35 @@ class Endpoint:
                 raise OverloadedError("the router is at its limit of concurrent requests")
             exchange = Exchange(gateway, scope, receive, send, key, record)
             status = await self._handle(exchange)
+            code = record.error_code
         except ClientGoneError:
-            record.error_code = "client_closed"
+            code = "client_closed"
         except asyncio.CancelledError:
-            record.error_code = "client_closed"
+            code = "client_closed"
             raise
         except Exception as exc:  # the edge: whatever it is, the client gets an answer
-            if not isinstance(exc, RouterError | ProviderError):
-                log.error("request %s failed", record.id, exc_info=exc)
-            answer = error_answer(exc)
-            status, record.error_code = answer.status, answer.code
-            if exchange is None or not exchange.started_response:
+            sent = exchange is not None and exchange.started_response
+            if not sent:
                 record.measure_overhead(health.now())
-                headers = [*answer.headers, *common_headers(gateway, record)]
-                if _NO_RETRY not in headers and self._kind == "image" and _may_be_billed(record):
-                    headers.append(_NO_RETRY)
-                await _send_error(answer.status, headers, answer.body, send)
+            answer = failure(gateway, record, exc)
+            status, code = answer.status, answer.code
+            if not sent:
+                await _send_error(answer, send)
         finally:
-            gateway.in_flight -= 1
-            record.close(status, health.now(), record.error_code)
+            if exchange is None or not exchange.detached:
+                gateway.in_flight -= 1
+                record.close(status, health.now(), code)
+
+
+def failure(gateway: Gateway, record: RequestRecord, exc: Exception) -> ErrorAnswer:
+    """The answer to a request that failed, with the headers that every answer has: see `common_headers`."""
+    if not isinstance(exc, RouterError | ProviderError):
+        log.error("request %s failed", record.id, exc_info=exc)
+    answer = error_answer(exc)
+    if record.kind == "image" and _NO_RETRY not in answer.headers and _may_be_billed(record):
+        answer.headers.append(_NO_RETRY)
+    answer.headers += common_headers(gateway, record)
+    return answer
 
 
 def _may_be_billed(record: RequestRecord) -> bool:
@@ -181,10 +195,10 @@ def _may_be_billed(record: RequestRecord) -> bool:
     return any(a.error is None or a.error.billed or a.outcome == "internal_error" for a in record.attempts)
 
 
-async def _send_error(status: int, headers: Headers, body: bytes, send: Send) -> None:
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _send_error(answer: ErrorAnswer, send: Send) -> None:
+    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def watched(exchange: Exchange, work: Awaitable[int]) -> int:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -61,7 +62,7 @@ def delivery_warnings(pictures: Sequence[Finished], request: ImageRequest) -> tu
     return tuple(found)
 
 
-def usage_json(usage: Usage, cost: float | None) -> JsonObject:
+def usage_json(usage: Usage, cost_usd: Decimal | None) -> JsonObject:
     """The `usage` of OpenAI's image answers, with `cost` (USD) where it is known."""
     text_in = max(0, usage.prompt_tokens - usage.image_prompt_tokens)
     image_out = usage.image_completion_tokens
@@ -75,6 +76,6 @@ def usage_json(usage: Usage, cost: float | None) -> JsonObject:
         },
         "total_tokens": usage.total_tokens,
     }
-    if cost is not None:
-        shown["cost"] = cost
+    if cost_usd is not None:
+        shown["cost"] = float(cost_usd)
     return shown

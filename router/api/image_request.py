@@ -58,6 +58,7 @@ class ParsedImage(Struct, frozen=True):
     features: Features
     directives: Directives
     delivery: Delivery
+    stream: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -136,14 +137,16 @@ def build_image_request(fields: dict[str, object], scope: Scope, key: ClientKey,
     model, directives = take_directives(scope, fields, model)  # type: ignore[arg-type]  # values are JSON or uploads
     size, warnings = take_size(fields)
     delivery = _choice(fields, "response_format", frozenset({"b64_json", "url"}), "b64_json")
-    if fields.get("stream") in (True, "true"):
-        raise InvalidRequestError(
-            "streamed images are not served yet; ask without 'stream'", param="stream", code="unsupported_parameter"
-        )
+    stream = _flag(fields, "stream")
+    previews = _integer(fields, "partial_images", 0, 3) or 0
+    n = _integer(fields, "n", 1, _MAX_N, default=1) or 1
+    if previews and (not stream or n > 1):
+        warnings += (f"partial_images=ignored: {'n is above 1' if stream else 'not a stream'}",)
+        previews = 0
     request = ImageRequest(
         model=model,
         prompt=_prompt(fields),
-        n=_integer(fields, "n", 1, _MAX_N, default=1) or 1,
+        n=n,
         size=size,
         quality=_choice(fields, "quality", _QUALITIES, None),
         background=_choice(fields, "background", _BACKGROUNDS, None),
@@ -156,11 +159,12 @@ def build_image_request(fields: dict[str, object], scope: Scope, key: ClientKey,
         user=_text(fields, "safety_identifier") or _text(fields, "user"),
         images=given.images,
         mask=given.mask,
+        partial_images=previews,
         strict=directives.strict,
         extra=_extra(fields),
     )
     features = _features(request, key, size=size)
-    return ParsedImage(request, features, directives, "url" if delivery == "url" else "b64_json", warnings)
+    return ParsedImage(request, features, directives, "url" if delivery == "url" else "b64_json", stream, warnings)
 
 
 def _features(request: ImageRequest, key: ClientKey, *, size: ImageSize | None) -> Features:
@@ -214,6 +218,14 @@ def _choice(fields: Mapping[str, object], name: str, allowed: frozenset[str], de
             f"'{name}' must be one of {', '.join(sorted(allowed))}, got {value[:32]!r}", param=name
         )
     return value
+
+
+def _flag(fields: Mapping[str, object], name: str) -> bool:
+    """A boolean, or its word as a form carries it."""
+    value = fields.get(name)
+    if value is not None and value not in (True, False, "true", "false", ""):
+        raise InvalidRequestError(f"'{name}' must be true or false", param=name, code="invalid_type")
+    return value in (True, "true")
 
 
 def _integer(fields: Mapping[str, object], name: str, low: int, high: int, default: int | None = None) -> int | None:

@@ -142,7 +142,9 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("output_compression", {"output_compression": 101}, "output_compression"),
     ("seed", {"seed": -1}, "seed"),
     ("seed huge", {"seed": 2**32}, "seed"),
-    ("stream", {"stream": True}, "stream"),
+    ("stream a number", {"stream": 5}, "stream"),
+    ("stream a word", {"stream": "yes"}, "stream"),
+    ("partial_images", {"stream": True, "partial_images": 4}, "partial_images"),
     ("user a number", {"user": 5}, "user"),
     ("negative_prompt a list", {"negative_prompt": []}, "negative_prompt"),
     ("router", {"router": {"sort": "x"}}, "router.sort"),
@@ -163,6 +165,16 @@ async def test_a_bad_field_is_a_400_that_names_it(fields: dict[str, Any], param:
     with pytest.raises(InvalidRequestError) as caught:
         await generation(**fields)
     assert (caught.value.status, caught.value.param) == (400, param)
+
+
+async def test_previews_are_for_the_stream_of_one_picture() -> None:
+    found = await generation(stream=True, partial_images=2)
+    assert (found.stream, found.request.partial_images, found.warnings) == (True, 2, ())
+    form_found = await edit(PROMPT, file("image", PNG), text("stream", "true"), text("partial_images", "1"))
+    assert (form_found.stream, form_found.request.partial_images) == (True, 1)
+    for fields, why in (({"stream": True, "n": 2}, "n is above 1"), ({}, "not a stream")):
+        found = await generation(partial_images=2, **fields)
+        assert (found.request.partial_images, found.warnings) == (0, (f"partial_images=ignored: {why}",))
 
 
 async def test_nulls_and_empty_text_mean_absent() -> None:
@@ -483,7 +495,7 @@ BAD_FORMS: list[tuple[str, list[Part]]] = [
     ("router a list", [PROMPT, file("image", PNG), text("router", "[]")]),
     ("router a file", [PROMPT, file("image", PNG), file("router", PNG)]),
     ("prompt a file", [file("prompt", b"hello", "text/plain"), file("image", PNG)]),
-    ("stream", [PROMPT, file("image", PNG), text("stream", "true")]),
+    ("stream", [PROMPT, file("image", PNG), text("stream", "yes")]),
     ("api_key", [PROMPT, file("image", PNG), text("api_key", "x")]),
     ("two masks", [PROMPT, file("image", PNG), file("mask[]", PNG), file("mask[]", PNG)]),
     ("markup", [PROMPT, file("image", PNG), file("markup", PNG)]),
