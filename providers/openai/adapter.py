@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from msgspec import structs
 
 from providers.batches import in_batches
-from providers.catalogue import Catalogue, EmbeddingCapabilities, lookup
+from providers.catalogue import Catalogue, EmbeddingCapabilities, ModelInfo, lookup
 from providers.errors import (
     BadResponseError,
+    ContentBlockedError,
     ProviderError,
     StreamInterruptedError,
 )
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
 from providers.forms import form_of
+from providers.openai.dialects import ImageDialect, to_dialect
 from providers.openai.embeddings import from_embeddings, to_embeddings_body
 from providers.openai.images import (
     ImageItem,
@@ -50,7 +52,7 @@ class OpenAIProvider:
 
     `fetcher` opens the URLs of pictures that come as such, at the upstream's own origin and at public hosts (with
     `result_hosts`: at those only); without one they count as not delivered. `is_foreign` says of a caller's tool call,
-    by its id, that another provider has signed it.
+    by its id, that another provider has signed it. `dialect` is how its images wire departs from OpenAI's, if it does.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class OpenAIProvider:
         result_hosts: tuple[str, ...] = (),
         *,
         is_foreign: Callable[[str, str], bool] | None = None,
+        dialect: ImageDialect | None = None,
     ) -> None:
         self.name = name
         self._upstream = upstream
@@ -69,6 +72,7 @@ class OpenAIProvider:
         self._fetcher = fetcher
         self._result_hosts = result_hosts
         self._is_foreign = is_foreign
+        self._dialect = dialect
 
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         info = lookup(self._models, self.name, model)
@@ -122,19 +126,30 @@ class OpenAIProvider:
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         info = lookup(self._models, self.name, model)
-        warnings = list(image_warnings(request, model))
         try:
-            if request.images:
-                form = form_of(*to_edit_form(request, model, info))
-                answer = await self._upstream.post("/images/edits", form, _error_from)
-            else:
-                body = to_generation_body(request, model, info)
-                answer = await self._upstream.post("/images/generations", body, _error_from)
+            answer, warnings = await self._ask_for_images(request, model, info)
             return await self._pictures(answer, model, warnings)
+        except ContentBlockedError as error:
+            error.code = "moderation_blocked"  # as OpenAI's own images say it, whatever this upstream's word
+            error.provider = self.name
+            raise
         except ProviderError as error:
             error.provider = self.name
             error.billed = error.billed or may_be_billed(error)
             raise
+
+    async def _ask_for_images(
+        self, request: ImageRequest, model: str, info: ModelInfo
+    ) -> tuple[UpstreamResponse, list[str]]:
+        if self._dialect is not None:
+            asked = to_dialect(request, model, info, self._dialect)
+            return await self._upstream.post(asked.path, asked.body, _error_from), list(asked.warnings)
+        warnings = list(image_warnings(request, model))
+        if request.images:
+            form = form_of(*to_edit_form(request, model, info))
+            return await self._upstream.post("/images/edits", form, _error_from), warnings
+        body = to_generation_body(request, model, info)
+        return await self._upstream.post("/images/generations", body, _error_from), warnings
 
     async def _pictures(self, answer: UpstreamResponse, model: str, warnings: list[str]) -> ImageResponse:
         """The pictures of an answer; broken ones among good ones become warnings."""
@@ -161,6 +176,8 @@ class OpenAIProvider:
         """The item's bytes. A URL is fetched without our key."""
         if item.data is not None:
             return item.data
+        if item.error is not None:
+            raise item.error
         if self._fetcher is None:
             raise BadResponseError("the upstream's picture lies elsewhere", outcome="bad_image", billed=True)
         base_url = self._upstream.base_url
