@@ -19,6 +19,7 @@ from providers.gemini.terms import terms_of
 from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
+from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
 from providers.options import Cloud, GeminiOptions
 from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
@@ -75,6 +76,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     adapters: dict[str, Builder] = {
         "gemini": partial(_gemini, signatures=signatures),
         "openai": partial(_openai, signatures=signatures),
+        **{name: partial(_openai, signatures=signatures, dialect=kin) for name, kin in _KIN.items()},
         "eachlabs": _eachlabs,
         "bfl": _bfl,
         "stability": _stability,
@@ -114,13 +116,21 @@ def _gemini(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) -
     return provider, [upstream]
 
 
-def _openai(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) -> Built:
+# OpenAI's wire for chat, and for images one of their own.
+_KIN: Mapping[str, ImageDialect] = {
+    "together": TOGETHER, "xai": XAI, "seedream": SEEDREAM, "openrouter": OPENROUTER,
+}  # fmt: skip
+
+
+def _openai(
+    spec: ProviderSpec, models: Catalogue, signatures: SignatureCache, dialect: ImageDialect | None = None
+) -> Built:
     headers = {"authorization": f"Bearer {spec.api_key}"} if spec.api_key else {}
     if spec.organization:
         headers["openai-organization"] = spec.organization
     upstream = _upstream(spec, headers)
     provider = OpenAIProvider(
-        spec.name, upstream, models, spec.fetcher, spec.result_hosts, is_foreign=signatures.knows_call
+        spec.name, upstream, models, spec.fetcher, spec.result_hosts, is_foreign=signatures.knows_call, dialect=dialect
     )
     return provider, [upstream]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from providers.catalogue import PixelLimits
+from providers.catalogue import ImageCapabilities, PixelLimits
 from providers.pictures import nearest_ratio
 from providers.types import ImageSize
 
@@ -27,6 +27,19 @@ class Fit(Struct, frozen=True, kw_only=True):
     width: int = 0
     height: int = 0
     warnings: tuple[str, ...] = ()
+
+
+def fit(size: ImageSize | None, able: ImageCapabilities) -> Fit:
+    """What a model is asked for by its row: a shape, pixels as they are where they are legal, or the nearest."""
+    if size is None:
+        return Fit()
+    if able.ratios:
+        return fit_shape(size, able.ratios, able.tiers)
+    if able.pixels is not None and _is_legal(size.width, size.height, able.pixels):
+        return Fit(width=size.width, height=size.height)
+    if able.sizes:
+        return fit_listed(size, able.sizes)
+    return fit_pixels(size, able.pixels) if able.pixels is not None else Fit(warnings=("size=ignored",))
 
 
 def fit_shape(size: ImageSize, ratios: Sequence[str], tiers: Sequence[str] = ()) -> Fit:

@@ -14,6 +14,8 @@ from providers.catalogue import Catalogue
 from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
 from providers.jobs import JobTimings
+from providers.openai.adapter import OpenAIProvider
+from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
 from providers.replicate.adapter import ReplicateProvider
 from providers.sandbox.config import FaultRule, SandboxConfig
 from providers.sandbox.forms import form_fields
@@ -54,6 +56,18 @@ def from_data_url(url: str) -> bytes:
     return base64.b64decode(url.partition(",")[2])
 
 
+def kin(type_: str, path: str, dialect: ImageDialect, model: str) -> Backend:
+    return Backend(
+        type=type_,
+        path=path,
+        key={"authorization": "Bearer k"},
+        make=lambda up, fetcher, models, _: OpenAIProvider(type_, up, models, fetcher, dialect=dialect),
+        model=model,
+        submit="images",
+        fetches=False,
+    )
+
+
 BACKENDS = {
     each.type: each
     for each in (
@@ -89,6 +103,10 @@ BACKENDS = {
             poll="poll",
             cancels=True,
         ),
+        kin("together", "together/v1", TOGETHER, "black-forest-labs/FLUX.1-schnell"),
+        kin("xai", "xai/v1", XAI, "grok-imagine-image-2.0"),
+        kin("seedream", "seedream/api/v3", SEEDREAM, "seedream-4-0-250828"),
+        kin("openrouter", "openrouter/api/v1", OPENROUTER, "some/model"),
         Backend(
             type="stability",
             path="stability/v2beta",

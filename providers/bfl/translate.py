@@ -22,7 +22,7 @@ from providers.errors import (
 )
 from providers.image_terms import losses_of, own_fields, prompt_of, refuse_unable, require_lossless
 from providers.jobs import Done, Pending
-from providers.sizes import Fit, fit_pixels, fit_shape
+from providers.sizes import Fit, fit
 from providers.statuses import moderation_error, status_error
 from providers.types import ImageInput, ImageRequest, JsonObject
 
@@ -59,12 +59,12 @@ def to_task(request: ImageRequest, info: ModelInfo) -> Translated:
     refuse_unable(request, able)
     if able.mask and not request.images:
         raise UnsupportedFieldError("this model only edits pictures", param="image")
-    fit = _fit(request, able)
-    warnings = (*losses_of(request, _TAKES), *fit.warnings)
+    fitted = fit(request.size, able)
+    warnings = (*losses_of(request, _TAKES), *fitted.warnings)
     require_lossless(request, warnings)
     fields: JsonObject = {
         "prompt": prompt_of(request),
-        **_size(fit),
+        **_size(fitted),
         "seed": request.seed,
         "output_format": request.output_format if request.output_format in _FORMATS else "png",
         **_pictures(request, able),
@@ -112,20 +112,10 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     return status_error(status, headers, message_in(body), now)
 
 
-def _fit(request: ImageRequest, able: ImageCapabilities) -> Fit:
-    if request.size is None:
-        return Fit()
-    if able.ratios:
-        return fit_shape(request.size, able.ratios, able.tiers)
-    if able.pixels is not None:
-        return fit_pixels(request.size, able.pixels)
-    return Fit(warnings=("size=ignored",))  # what is filled in has the size of its picture
-
-
-def _size(fit: Fit) -> JsonObject:
-    if fit.ratio:
-        return {"aspect_ratio": fit.ratio, "resolution": fit.tier}
-    return {"width": fit.width, "height": fit.height} if fit.width else {}
+def _size(fitted: Fit) -> JsonObject:
+    if fitted.ratio:
+        return {"aspect_ratio": fitted.ratio, "resolution": fitted.tier}
+    return {"width": fitted.width, "height": fitted.height} if fitted.width else {}
 
 
 def _pictures(request: ImageRequest, able: ImageCapabilities) -> JsonObject:

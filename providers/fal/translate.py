@@ -17,7 +17,7 @@ from providers.catalogue import ImageCapabilities, ModelInfo, PixelLimits
 from providers.errors import BadResponseError, ProviderError, UnavailableError, UnsupportedFieldError
 from providers.image_terms import losses_of, own_fields, prompt_of, refuse_unable, require_lossless
 from providers.jobs import Done, Pending
-from providers.sizes import Fit, fit_pixels, fit_shape
+from providers.sizes import Fit, fit
 from providers.statuses import moderation_error, status_error
 from providers.types import ImageInput, ImageRequest, JsonObject, JsonValue
 
@@ -59,13 +59,13 @@ def to_input(request: ImageRequest, info: ModelInfo) -> Translated:
     refuse_unable(request, able)
     if able.mask and not request.images:
         raise UnsupportedFieldError("this model only edits pictures", param="image")
-    fit = _fit(request, able)
-    warnings = (*losses_of(request, _TAKES), *fit.warnings)
+    fitted = fit(request.size, able)
+    warnings = (*losses_of(request, _TAKES), *fitted.warnings)
     require_lossless(request, warnings)
     fields: JsonObject = {
         "prompt": prompt_of(request),
         "num_images": request.n,
-        **_size(fit),
+        **_size(fitted),
         "seed": request.seed,
         "output_format": _format(request, able),
         **_pictures(request, able),
@@ -138,20 +138,10 @@ def result_error_from(
     return error
 
 
-def _fit(request: ImageRequest, able: ImageCapabilities) -> Fit:
-    if request.size is None:
-        return Fit()
-    if able.ratios:
-        return fit_shape(request.size, able.ratios, able.tiers)
-    if able.pixels is not None:
-        return fit_pixels(request.size, able.pixels)
-    return Fit(warnings=("size=ignored",))
-
-
-def _size(fit: Fit) -> JsonObject:
-    if fit.ratio:
-        return {"aspect_ratio": fit.ratio, "resolution": fit.tier}
-    return {"image_size": {"width": fit.width, "height": fit.height}} if fit.width else {}
+def _size(fitted: Fit) -> JsonObject:
+    if fitted.ratio:
+        return {"aspect_ratio": fitted.ratio, "resolution": fitted.tier}
+    return {"image_size": {"width": fitted.width, "height": fitted.height}} if fitted.width else {}
 
 
 def _format(request: ImageRequest, able: ImageCapabilities) -> str | None:

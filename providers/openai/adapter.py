@@ -12,12 +12,14 @@ from providers.batches import in_batches
 from providers.catalogue import Catalogue, EmbeddingCapabilities, lookup
 from providers.errors import (
     BadResponseError,
+    ContentBlockedError,
     ProviderError,
     StreamInterruptedError,
 )
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
 from providers.forms import form_of
+from providers.openai.dialects import ImageDialect, to_dialect
 from providers.openai.embeddings import from_embeddings, to_embeddings_body
 from providers.openai.image_stream import ImageEvents
 from providers.openai.images import (
@@ -56,7 +58,7 @@ class OpenAIProvider:
 
     `fetcher` opens the URLs of pictures that come as such, at the upstream's own origin and at public hosts (with
     `result_hosts`: at those only); without one they count as not delivered. `is_foreign` says of a caller's tool call,
-    by its id, that another provider has signed it.
+    by its id, that another provider has signed it. `dialect` is how its images wire departs from OpenAI's, if it does.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class OpenAIProvider:
         result_hosts: tuple[str, ...] = (),
         *,
         is_foreign: Callable[[str, str], bool] | None = None,
+        dialect: ImageDialect | None = None,
     ) -> None:
         self.name = name
         self._upstream = upstream
@@ -75,6 +78,7 @@ class OpenAIProvider:
         self._fetcher = fetcher
         self._result_hosts = result_hosts
         self._is_foreign = is_foreign
+        self._dialect = dialect
 
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         info = lookup(self._models, self.name, model)
@@ -128,19 +132,19 @@ class OpenAIProvider:
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         try:
-            answer = await self._upstream.post(*self._image_call(request, model), _error_from)
-            return await self._pictures(from_images(answer.body, model=model), image_warnings(request, model))
+            path, body, warnings = self._image_call(request, model)
+            answer = await self._upstream.post(path, body, _error_from)
+            return await self._pictures(from_images(answer.body, model=model), warnings)
         except ProviderError as error:
             raise self._image_failure(error) from error.__cause__
 
     async def preview_images(self, request: ImageRequest, model: str, show: Show) -> ImageResponse:
-        if not is_gpt_image(model):
+        if self._dialect is not None or not is_gpt_image(model):
             return await self.images(request, model)
         events = ImageEvents(model)
         try:
-            async with await self._upstream.stream(
-                *self._image_call(request, model, stream=True), _error_from
-            ) as source:
+            path, body, warnings = self._image_call(request, model, stream=True)
+            async with await self._upstream.stream(path, body, _error_from) as source:
                 if "json" in source.headers.get("content-type", ""):
                     return await self._pictures(from_images(await _whole(source), model=model), ())
                 decoder = EventDecoder()
@@ -153,23 +157,30 @@ class OpenAIProvider:
                     raise error if events.shown else before_content(error) from error
                 for event in decoder.finish():
                     events.feed(event)
-            return await self._pictures(events.finish(), image_warnings(request, model))
+            return await self._pictures(events.finish(), warnings)
         except ProviderError as error:
             error.billed = error.billed or events.shown
             raise self._image_failure(error) from error.__cause__
 
     def _image_call(
         self, request: ImageRequest, model: str, *, stream: bool = False
-    ) -> tuple[str, bytes | aiohttp.FormData]:
-        """The path and the body of one call."""
+    ) -> tuple[str, bytes | aiohttp.FormData, tuple[str, ...]]:
+        """The path and the body of one call, and the fields it has no place for."""
         info = lookup(self._models, self.name, model)
+        if self._dialect is not None:
+            asked = to_dialect(request, model, info, self._dialect)
+            return asked.path, asked.body, asked.warnings
+        warnings = image_warnings(request, model)
         if request.images:
-            return "/images/edits", form_of(*to_edit_form(request, model, info, stream=stream))
-        return "/images/generations", to_generation_body(request, model, info, stream=stream)
+            return "/images/edits", form_of(*to_edit_form(request, model, info, stream=stream)), warnings
+        return "/images/generations", to_generation_body(request, model, info, stream=stream), warnings
 
     def _image_failure(self, error: ProviderError) -> ProviderError:
         error.provider = self.name
-        error.billed = error.billed or may_be_billed(error)
+        if isinstance(error, ContentBlockedError):
+            error.code = "moderation_blocked"  # as OpenAI's own images say it, whatever this upstream's word
+        else:
+            error.billed = error.billed or may_be_billed(error)
         return error
 
     async def _pictures(self, read: ImageAnswer, told: tuple[str, ...]) -> ImageResponse:
@@ -197,6 +208,8 @@ class OpenAIProvider:
         """The item's bytes. A URL is fetched without our key."""
         if item.data is not None:
             return item.data
+        if item.error is not None:
+            raise item.error
         if self._fetcher is None:
             raise BadResponseError("the upstream's picture lies elsewhere", outcome="bad_image", billed=True)
         base_url = self._upstream.base_url

@@ -7,7 +7,7 @@ import orjson
 from msgspec import Struct
 
 from providers.catalogue import ImageCapabilities, ModelInfo
-from providers.errors import BadResponseError, ContentBlockedError, UnsupportedFieldError
+from providers.errors import BadResponseError, ContentBlockedError, ProviderError, UnsupportedFieldError
 from providers.forms import FormFile, form_file
 from providers.openai.errors import inner_error
 from providers.openai.response import json_from
@@ -23,12 +23,16 @@ _COMPRESSED = ("jpeg", "webp")
 
 
 class ImageItem(Struct, frozen=True, kw_only=True):
-    """One item of the answer: bytes, or a URL somebody has to fetch; `refused` when the upstream filtered it."""
+    """One item of the answer: bytes, or a URL somebody has to fetch; `refused` when the upstream filtered it.
+
+    `error` is what the upstream says of this picture in its place (Seedream).
+    """
 
     data: bytes | None = None
     url: str | None = None
     revised_prompt: str | None = None
     refused: bool = False
+    error: ProviderError | None = None
 
 
 class ImageAnswer(Struct, frozen=True, kw_only=True):
@@ -111,6 +115,9 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
         raise error
     raw, usage, served = answer.get("data"), answer.get("usage"), answer.get("model")
     items = tuple(_item(item) for item in raw if isinstance(item, dict)) if isinstance(raw, list) else ()
+    errors = [item.error for item in items if item.error is not None]
+    if errors and len(errors) == len(items):
+        raise errors[0]
     if items and all(item.refused for item in items):
         raise ContentBlockedError("the picture was refused by a safety filter", code="moderation_blocked", billed=True)
     if not any(item.data or item.url for item in items):
@@ -161,7 +168,11 @@ def _item(item: JsonObject) -> ImageItem:
     data = decoded_base64(text) if isinstance(text, str) and text else None
     if data is None and isinstance(url, str) and url.startswith("data:"):
         data, url = decoded_base64(url), None
+    error = inner_error(item["error"]) if item.get("error") else None
+    if error is not None:
+        error.billed = True
     return ImageItem(
+        error=error,
         data=data or None,
         url=url if isinstance(url, str) and url and not data else None,
         revised_prompt=prompt if isinstance(prompt, str) and prompt else None,

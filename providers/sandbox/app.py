@@ -39,6 +39,7 @@ from providers.sandbox.faults import Fault, FaultBook, fault_in_prompt, parse_fa
 from providers.sandbox.files import Files
 from providers.sandbox.gemini import Gemini
 from providers.sandbox.openai import OpenAI
+from providers.sandbox.openai_kin import WIRES, Kin
 from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_quota
 from providers.sandbox.replicate import Replicate
 from providers.sandbox.requestlog import Entry, RequestLog
@@ -71,6 +72,7 @@ class Sandbox:
             "bfl": Bfl(config, self._files),
             "fal": Fal(config, self._files),
             "replicate": Replicate(config, self._files),
+            **{name: Kin(name, config, self._files) for name in WIRES},
             "stability": Stability(config),
             "files": self._files,
         }

@@ -197,11 +197,14 @@ def _plain_error(dialect: str, status: int, message: str) -> Answer:
     return Answer(status=status, headers=(JSON,), body=orjson.dumps(plain_body(dialect, status, message)))
 
 
+OPENAI_SHAPED = frozenset({"openai", "together", "xai", "seedream", "openrouter"})
+
+
 def error_object(dialect: str, status: int, message: str = "") -> dict[str, Any]:
     """The error body of a status as an object, for errors that arrive inside a 200."""
     if dialect == "gemini":
         return gemini_body(status, message)
-    if dialect == "openai":
+    if dialect in OPENAI_SHAPED:
         return openai_body(status, message)
     return plain_body(dialect, status, message)
 
@@ -212,7 +215,7 @@ def error_answer(dialect: str, status: int, message: str = "") -> Answer:
         return html_page(status)
     if dialect == "gemini":
         return gemini_error(status, message)
-    if dialect == "openai":
+    if dialect in OPENAI_SHAPED:
         return openai_error(status, message)
     return _plain_error(dialect, status, message)
 

@@ -12,6 +12,10 @@ _WIRE: dict[ProviderType, str] = {
     "stability": "stability/v2beta",
     "fal": "fal",
     "replicate": "replicate/v1",
+    "together": "together/v1",
+    "xai": "xai/v1",
+    "seedream": "seedream/api/v3",
+    "openrouter": "openrouter/api/v1",
     "litellm": "openai/v1",
 }
 

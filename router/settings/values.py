@@ -14,7 +14,10 @@ from providers.catalogue import ModelInfo
 from providers.options import Cloud, GeminiOptions
 from router.errors import Problem
 
-ProviderType = Literal["gemini", "openai", "eachlabs", "bfl", "stability", "fal", "replicate", "litellm"]
+ProviderType = Literal[
+    "gemini", "openai", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream", "openrouter",
+    "litellm",
+]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live"]  # a mode that is not built is refused, not quietly served as another
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -27,6 +30,10 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "stability": "https://api.stability.ai/v2beta",
     "fal": "https://queue.fal.run",
     "replicate": "https://api.replicate.com/v1",
+    "together": "https://api.together.xyz/v1",
+    "xai": "https://api.x.ai/v1",
+    "seedream": "https://ark.ap-southeast.bytepluses.com/api/v3",
+    "openrouter": "https://openrouter.ai/api/v1",
     "litellm": "",  # litellm knows where each of its providers is
 }
 

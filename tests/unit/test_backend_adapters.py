@@ -75,7 +75,7 @@ async def test_a_picture_is_made_and_the_key_goes_to_the_api_alone(backend: Back
         ("status-500", UnavailableError, "server_error", None),
         ("status-503", UnavailableError, "server_error", False),
         ("status-504", UpstreamTimeoutError, "timeout", None),
-        ("html-200", BadResponseError, "parse", True),
+        ("html-200", BadResponseError, None, True),
         ("empty-body", BadResponseError, None, True),
         ("error-in-200", ProviderError, None, True),
         ("image-safety", ContentBlockedError, "filtered", None),

@@ -6,6 +6,7 @@ from typing import Any
 
 import bfl_vectors
 import fal_vectors
+import openai_kin_vectors
 import orjson
 import pytest
 import replicate_vectors
@@ -17,6 +18,8 @@ from providers.catalogue import ModelInfo, lookup
 from providers.errors import ProviderError, UnsupportedFieldError
 from providers.fal import translate as fal
 from providers.jobs import Done, Pending
+from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect, to_dialect
+from providers.openai.images import from_images
 from providers.replicate import translate as replicate
 from providers.stability import translate as stability
 from providers.types import ImageRequest
@@ -53,6 +56,21 @@ def to_replicate(request: ImageRequest, model: str, info: ModelInfo) -> Written:
     return {"path": made.path, **orjson.loads(made.body)}, made.warnings
 
 
+def to_kin(dialect: ImageDialect) -> Callable[[ImageRequest, str, ModelInfo], Written]:
+    def write(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+        made = to_dialect(request, model, info, dialect)
+        return {"path": made.path, **orjson.loads(made.body)}, made.warnings
+
+    return write
+
+
+def items(body: bytes) -> Any:
+    return len(from_images(body, model="m").items)
+
+
+KIN = {"together": TOGETHER, "xai": XAI, "seedream": SEEDREAM, "openrouter": OPENROUTER}
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -65,16 +83,30 @@ WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "bfl": to_bfl,
     "fal": to_fal,
     "replicate": to_replicate,
+    **{name: to_kin(dialect) for name, dialect in KIN.items()},
     "stability": to_stability,
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
     "bfl": state(bfl.state_of),
     "fal": fal_result,
     "replicate": state(replicate.state_of),
+    **dict.fromkeys(KIN, items),
     "stability": lambda body: stability.picture_from(body).mime,
 }
-SENT: list[Sent] = [*bfl_vectors.SENT, *fal_vectors.SENT, *replicate_vectors.SENT, *stability_vectors.SENT]
-TOLD: list[Told] = [*bfl_vectors.TOLD, *fal_vectors.TOLD, *replicate_vectors.TOLD, *stability_vectors.TOLD]
+SENT: list[Sent] = [
+    *bfl_vectors.SENT,
+    *fal_vectors.SENT,
+    *replicate_vectors.SENT,
+    *openai_kin_vectors.SENT,
+    *stability_vectors.SENT,
+]
+TOLD: list[Told] = [
+    *bfl_vectors.TOLD,
+    *fal_vectors.TOLD,
+    *replicate_vectors.TOLD,
+    *openai_kin_vectors.TOLD,
+    *stability_vectors.TOLD,
+]
 
 
 @pytest.mark.parametrize("vector", SENT, ids=lambda each: f"{each.backend}: {each.name}")
