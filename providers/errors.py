@@ -12,6 +12,7 @@
       UnavailableError         5xx, refused, reset, TLS, DNS                failover  502
       UpstreamTimeoutError     no first byte in time                        failover  504
       BadResponseError         200 that cannot be read, or an empty answer  failover  502
+      ContinuationError        it does not go on from the text it was given failover  502
       StreamInterruptedError   after the first chunk was sent               stop      error event
     FetchError                 an address that somebody else wrote; never leaves the adapters and the edge
 
@@ -174,6 +175,16 @@ class BadResponseError(ProviderError):
     client_status = 502
     client_code = "upstream_bad_response"
     default_outcome = "bad_response"
+
+
+class ContinuationError(ProviderError):
+    """An answer that was to go on from a given text and does not, or not certainly. The upstream is not broken."""
+
+    failover = True
+    effect: ClassVar[Effect] = "none"
+    client_status = 502
+    client_code = "upstream_bad_response"
+    default_outcome = "seam"
 
 
 class StreamInterruptedError(ProviderError):

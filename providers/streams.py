@@ -60,6 +60,10 @@ class PrimedStream:
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self._stream.__aiter__()
 
+    def following(self, first: Batch) -> "PrimedStream":
+        """The same stream with another beginning: what was read of it meanwhile, changed or not."""
+        return PrimedStream(self._stream, first)
+
     async def aclose(self) -> None:
         await self._stream.aclose()
 

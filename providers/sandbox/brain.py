@@ -13,6 +13,14 @@ last user turn change that:
     call: NAME {...}    calls the tool NAME with exactly these arguments (may be repeated)
     A then: B           two steps of calls: those A asks for, and once their results are there those B asks for
     sandbox-fault: name;key=value     this request meets that fault (see `faults.FAULTS`)
+    resume: HOW         how the model goes on with a text of its own: `exactly` (as it does without this command),
+                        `repeat N` (with its last N words again), `restart` (from its beginning), `tight` (without the
+                        white space between), `chatter` (with words about it first)
+
+A conversation that ends with the model's own words, on a model that takes such a prefill, is answered with the rest of
+what it says to the user turn before; so is a last user turn that ends in `Continue from: <words>`, beginning with those
+words, which must be the last of what it said. Words that are not its own it does not know how to go on with: it says
+its own.
 
 With tools declared a user turn is answered with calls: to the tools that the text names (all of them, in parallel), or
 else to the first one; two or more capitalised words ("Oslo and Rome") give one call each. Arguments fit the tool's
@@ -26,6 +34,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+import msgspec
 import orjson
 from msgspec import Struct
 
@@ -39,6 +48,8 @@ _SAY = re.compile(r"\bsay:[ \t]*(.*)", re.DOTALL)
 _WORDS = re.compile(r"\bwords:\s*(\d{1,6})")
 _THINK = re.compile(r"\bthink:\s*(\d{1,6})")
 _WAIT = re.compile(r"\bwait:\s*(\d{1,4}(?:\.\d+)?)")
+_RESUME = re.compile(r"\bresume:\s*(exactly|repeat|restart|tight|chatter)(?:\s+(\d{1,4}))?")
+_CONTINUE = re.compile(r"\bContinue from:[ \t]*(.*)", re.DOTALL)
 _PARALLEL = re.compile(r"\bparallel:\s*(\d{1,3})")
 _CALL = re.compile(r"\bcall:\s*([\w.-]+)\s*(?=\{)")
 _PROPER = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-Þ][\w'’-]+")
@@ -56,12 +67,16 @@ class Tool(Struct, frozen=True):
 
 class Prompt(Struct, frozen=True, kw_only=True):
     """A request in no dialect. `text` is that of the last user turn; `steps` are the tool results since then, not empty
-    when the last turn brings some. `mode` is auto, any, none or validated. Tokens are counted by `tokens_in`.
+    when the last turn brings some. `begun` is what the model has said of this answer; `before` the text of the user
+    turn before the last, and what the model said to it. `mode` is auto, any, none or validated. Tokens are counted by
+    `tokens_in`.
     """
 
     model: str
     text: str = ""
     system: str = ""
+    begun: str = ""
+    before: tuple[str, str] = ("", "")
     turns: int = 1
     images: int = 0
     steps: tuple[Step, ...] = ()
@@ -101,6 +116,10 @@ def tokens_in(text: str) -> int:
 
 def answer_to(prompt: Prompt) -> Reply:
     """The model's answer."""
+    anchor = None
+    if prompt.before[1] and (match := _CONTINUE.search(prompt.text)):
+        anchor = match[1].strip()
+        prompt = msgspec.structs.replace(prompt, text=prompt.before[0], begun=prompt.before[1])
     text = prompt.text
     commanded = ":" in text  # nearly every prompt has no command: one cheap look saves five searches
     thought_tokens = prompt.thinking
@@ -117,6 +136,8 @@ def answer_to(prompt: Prompt) -> Reply:
             prompt, Reply(calls=calls, finish="calls", tokens=tokens, thought_tokens=thought_tokens, wait_s=wait_s)
         )
     said = _text(prompt, commanded=commanded)
+    if prompt.begun:
+        said = _rest(said, prompt.begun, anchor, _RESUME.search(text))
     for stop in prompt.stop:
         said = said.partition(stop)[0]
     return _within_limit(prompt, Reply(text=said, tokens=tokens_in(said), thought_tokens=thought_tokens, wait_s=wait_s))
@@ -172,6 +193,29 @@ def _text(prompt: Prompt, *, commanded: bool) -> str:
     seen = f" It came with {prompt.images} picture(s)." if prompt.images else ""
     snippet = " ".join(prompt.text[:_SNIPPET].split())
     return f"This is the sandbox answering as {prompt.model}; no real model was asked. You said: {snippet!r}.{seen}"
+
+
+def _rest(whole: str, begun: str, anchor: str | None, how: re.Match[str] | None) -> str:
+    """What is left to say of `whole` behind `begun`; with an `anchor`, that is said first."""
+    known = begun.rstrip()
+    if not whole.startswith(known) or (anchor is not None and not known.endswith(anchor)):
+        return whole
+    rest = whole[len(known) :]
+    if anchor is not None:
+        rest = anchor + rest
+    elif begun != known:
+        rest = rest.lstrip()
+    match how[1] if how else "exactly":
+        case "repeat":
+            return " ".join(known.split()[-int((how and how[2]) or 1) :]) + (rest if rest[:1].isspace() else f" {rest}")
+        case "restart":
+            return whole
+        case "tight":
+            return rest.lstrip()
+        case "chatter":
+            return f"Sure, here is the rest: {rest}"
+        case _:
+            return rest
 
 
 def _structured(prompt: Prompt) -> Any:

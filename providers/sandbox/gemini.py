@@ -270,6 +270,8 @@ def _prompt(request: Json, model: GeminiModel, name: str, seed: int) -> Prompt:
     return Prompt(
         model=name,
         text=_last_user_text(contents),
+        begun="".join(part.get("text", "") for part in contents[-1]["parts"]) if _is_models(contents[-1]) else "",
+        before=_before(contents),
         system=_text_of(request.get("systemInstruction") or {}),
         turns=len(contents),
         images=sum(bool({"inlineData", "fileData"} & part.keys()) for content in contents for part in content["parts"]),
@@ -316,6 +318,17 @@ def _last_user_text(contents: list[Json]) -> str:
         if content.get("role", "user") == "user" and (text := _text_of(content)):
             return text
     return ""
+
+
+def _is_models(content: Json) -> bool:
+    return content.get("role") == "model"
+
+
+def _before(contents: list[Json]) -> tuple[str, str]:
+    """The user turn before the last, and what the model said to it."""
+    if len(contents) < 3 or _is_models(contents[-1]) or not _is_models(contents[-2]):
+        return "", ""
+    return _last_user_text(contents[:-2]), _text_of(contents[-2])
 
 
 def _text_of(content: Json) -> str:

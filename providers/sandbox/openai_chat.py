@@ -9,6 +9,7 @@ from providers.sandbox.brain import Call, Prompt, Reply, Step, Tool, answer_to, 
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.exchange import Answer
 from providers.sandbox.faults import Fault
+from providers.sandbox.gemini_models import GEMINI_MODELS
 from providers.sandbox.openai_rules import check_chat
 from providers.sandbox.refusals import JSON, RefusedError, openai_error
 
@@ -193,6 +194,8 @@ def _prompt(payload: Json, seed: int) -> Prompt:
     return Prompt(
         model=payload["model"],
         text=_last_user_text(messages),
+        begun=text_of(messages[-1]) if messages[-1]["role"] == "assistant" and _takes_prefill(payload["model"]) else "",
+        before=_before(messages),
         system="\n".join(text_of(one) for one in messages if one["role"] in ("system", "developer")),
         turns=sum(1 for one in messages if one["role"] not in ("system", "developer")),
         images=sum(1 for one in messages for part in _parts(one) if part.get("type") == "image_url"),
@@ -262,6 +265,19 @@ def text_of(message: Json) -> str:
 
 def _last_user_text(messages: list[Json]) -> str:
     return next((text_of(one) for one in reversed(messages) if one["role"] == "user"), "")
+
+
+def _takes_prefill(model: str) -> bool:
+    """OpenAI's own models answer anew; Gemini behind this wire goes on where it does on its own."""
+    gemini = GEMINI_MODELS.get(model)
+    return gemini is not None and gemini.prefill
+
+
+def _before(messages: list[Json]) -> tuple[str, str]:
+    """The user turn before the last, and what the model said to it."""
+    if len(messages) < 3 or [one["role"] for one in messages[-2:]] != ["assistant", "user"]:
+        return "", ""
+    return _last_user_text(messages[:-2]), text_of(messages[-2])
 
 
 def _prompt_tokens(payload: Json) -> tuple[int, int]:

@@ -69,9 +69,11 @@ class Books:
 
 def _line(record: RequestRecord) -> str:
     served = record.served_by
-    cost = "-" if record.cost_usd is None else record.cost_usd
+    total, _ = record.total_cost
+    cost = "-" if total is None else total
+    mended = "" if record.mend is None else f" seam={record.mend.joint or 'failed'}"
     return (
         f"{record.id} {record.path} {record.status} model={record.model[:64]!a} "
         f"served={served.name if served else '-'} attempts={len(record.attempts)} "
-        f"ms={record.duration_s * 1000:.1f} cost={cost}"
+        f"ms={record.duration_s * 1000:.1f} cost={cost}{mended}"
     )

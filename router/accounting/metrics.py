@@ -5,12 +5,14 @@ Labels come from configuration only: a model that only a client's text named is 
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from providers.catalogue import Catalogue
+from providers.types import Usage
 from router.accounting.instruments import Distribution, Tally
 from router.accounting.record import RequestRecord
 from router.routing.health import Health
@@ -67,6 +69,12 @@ class Metrics:
             ("provider", "model"),
             registry=registry,
         )
+        self._mends = Tally(
+            "router_stream_repairs",
+            "Streams that broke off while another candidate could go on, by the target that broke.",
+            ("provider", "model", "outcome"),
+            registry=registry,
+        )
         self.hedges = Tally("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
         self.inflight = Gauge("router_inflight", "Client requests under way.", registry=registry)
         labels = ("gen_ai_provider_name", "gen_ai_request_model")
@@ -108,14 +116,26 @@ class Metrics:
         attempts = record.attempts
         for position, attempt in enumerate(attempts):
             self._count_attempt(attempt, last=position == len(attempts) - 1)
+        for spent in record.spent:
+            self._of(spent.candidate).book(spent.usage, spent.cost_usd, spent.cost_source)
+        mend = record.mend
+        if mend is not None:
+            broken = attempts[mend.broken].candidate
+            outcome = "repaired" if mend.joint else "failed"
+            self._mends.labels(broken.provider, self._label(broken), outcome).inc()
         candidate = record.served_by
-        if candidate is None:
-            return
+        if record.interrupted and attempts:
+            last = candidate or attempts[mend.broken if mend else -1].candidate
+            self._interrupted.labels(last.provider, self._label(last)).inc()
+        if candidate is not None:
+            self._of(candidate).observe(record)
+
+    def _of(self, candidate: Candidate) -> "_Served":
         key = (candidate.provider, self._label(candidate))
         served = self._served.get(key)
         if served is None:
             served = self._served[key] = _Served(self, *key)
-        served.observe(record)
+        return served
 
     def _count_attempt(self, attempt: Attempt, *, last: bool) -> None:
         outcome = attempt.outcome
@@ -143,22 +163,25 @@ class _Served:
         metrics = self._metrics
         usage = record.usage
         self._duration.observe(record.duration_s)
-        if usage is not None:
-            self._input.observe(usage.prompt_tokens)
-            self._output.observe(usage.completion_tokens)
-        if record.first_content_s is not None:
+        self.book(usage, record.cost_usd, record.cost_source)
+        if record.first_content_s is not None and record.mend is None:  # else it is another target's
             self._first.observe(record.first_content_s)
             if usage is not None and usage.completion_tokens > 1:
                 writing = record.duration_s - record.first_content_s
                 self._rate.observe(writing / (usage.completion_tokens - 1))
         if record.images:
             metrics._images.labels(*self._labels).inc(record.images)
-        if record.interrupted:
-            metrics._interrupted.labels(*self._labels).inc()
-        if record.cost_usd is None:
+
+    def book(self, usage: Usage | None, cost_usd: Decimal | None, source: str) -> None:
+        """The tokens and the cost of one attempt."""
+        metrics = self._metrics
+        if usage is not None:
+            self._input.observe(usage.prompt_tokens)
+            self._output.observe(usage.completion_tokens)
+        if cost_usd is None:
             metrics._unpriced.labels(*self._labels).inc()
         else:
-            metrics._cost.labels(*self._labels, record.cost_source).inc(float(record.cost_usd))
+            metrics._cost.labels(*self._labels, source).inc(float(cost_usd))
 
 
 class _StateCollector(Collector):

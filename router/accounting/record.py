@@ -4,14 +4,20 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from providers.errors import ProviderError
 from providers.types import ImageSize, JsonObject, Usage
-from router.routing.cost import actual_cost
+from router.routing.cost import actual_cost, usage_cost
 from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
+from router.settings.values import StreamMode
 
 _EPOCH = date(1970, 1, 1)
+Joint = Literal["afresh", "prefill", "instruction"]
+_CERTAINTY = ("unknown", "estimated", "catalogue", "reported")  # of a cost; a sum is as certain as its weakest part
 CLIENT_CLOSED = 499  # the client left; nginx's number, for logs and metrics only
 
 
@@ -25,13 +31,36 @@ def utc_day(seconds: float) -> date:
     return _day(int(seconds // 86400))
 
 
+class Spent(Struct, frozen=True, gc=False):
+    """What an attempt that was given up after it had brought something has cost. `attempt` is its place in the list."""
+
+    attempt: int
+    candidate: Candidate
+    usage: Usage
+    cost_usd: Decimal | None
+    cost_source: str
+
+
+class Mend(Struct, frozen=True, gc=False):
+    """A stream that broke off after its first content, while another could go on with it.
+
+    `broken` is the attempt that broke; `characters` of its text had been sent. `joint` is how the last attempt of the
+    request was brought to go on; None: nobody was.
+    """
+
+    broken: int
+    characters: int
+    joint: Joint | None = None
+
+
 class RequestRecord(Struct, eq=False):
     """Collects what happens to one request; `close()` hands it to `on_close` once, later calls are ignored.
 
     `created` is Unix time; other times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is
     the time that went into media by URL before. `interrupted` is set when a stream broke off after its first content;
-    such a request still has status 200 on the wire. Once closed it keeps what it can show and not the plan:
-    thousands of those would push what the next request needs out of the processor's caches.
+    such a request still has status 200 on the wire. `usage` and `cost_usd` are those of the attempt that answered,
+    `spent` has what others cost, and the totals are what was billed for the request. Once closed it keeps what it can
+    show and not the plan: thousands of those would push what the next request needs out of the processor's caches.
     """
 
     id: str
@@ -51,6 +80,9 @@ class RequestRecord(Struct, eq=False):
     images: int = 0
     cost_usd: Decimal | None = None
     cost_source: str = "unknown"
+    stream_mode: StreamMode = "live"
+    spent: tuple[Spent, ...] = ()
+    mend: Mend | None = None
     first_content_s: float | None = None
     fetch_s: float = 0.0
     overhead_s: float = 0.0
@@ -93,6 +125,48 @@ class RequestRecord(Struct, eq=False):
                 reported=reported,
             )
 
+    def spend(self, attempt: int, candidate: Candidate, usage: Usage) -> None:
+        """Book an attempt that is given up although its upstream has answered in part; tokens may be an estimate."""
+        day = utc_day(self.created)
+        cost, source = actual_cost(candidate.info, usage, day)
+        price = candidate.info.price_on(day)
+        if cost is None and usage.estimated and price is not None:
+            cost, source = usage_cost(price, usage), "estimated"
+        self.spent += (Spent(attempt, candidate, usage, cost, "unknown" if cost is None else source),)
+
+    def break_off(self, error: ProviderError, usage: Usage, characters: int) -> Candidate:
+        """The stream of the last attempt broke after `characters` had been sent: it has failed after all."""
+        last = len(self.attempts) - 1
+        broken = self.attempts[last]
+        self.attempts[last] = replace(broken, error=error)
+        self.spend(last, broken.candidate, usage)
+        self.mend = Mend(last, characters)
+        return broken.candidate
+
+    def rejoin(self, joint: Joint) -> None:
+        """Another attempt, now the last, goes on with the stream that broke off."""
+        if self.mend is not None:
+            self.mend = replace(self.mend, joint=joint)
+
+    @property
+    def total_usage(self) -> Usage | None:
+        """All tokens that were billed, those of attempts that were given up included."""
+        if not self.spent:
+            return self.usage
+        return Usage.total([*(each.usage for each in self.spent), *([self.usage] if self.usage else [])])
+
+    @property
+    def total_cost(self) -> tuple[Decimal | None, str]:
+        """All that was billed in USD, None when a part of it is unknown, and where the figure is from."""
+        if not self.spent:
+            return self.cost_usd, self.cost_source
+        parts = [(each.cost_usd, each.cost_source) for each in self.spent]
+        if self.served_by is not None:
+            parts.append((self.cost_usd, self.cost_source))
+        known = [cost for cost, _ in parts if cost is not None]
+        source = min((source for _, source in parts), key=_CERTAINTY.index)
+        return (sum(known, Decimal(0)), source) if len(known) == len(parts) else (None, "unknown")
+
     def measure_overhead(self, now: float) -> float:
         """Note the seconds so far that were not spent waiting for others; called when the answer starts."""
         ours_s = now - self.started - self.fetch_s
@@ -116,6 +190,8 @@ class RequestRecord(Struct, eq=False):
 
     def as_json(self) -> JsonObject:
         """The decision and its attempts once it is closed: `GET /v1/requests/{id}`. No prompt text anywhere."""
+        cost_usd, cost_source = self.total_cost
+        usage = self.total_usage
         return {
             "id": self.id,
             "object": "router.request",
@@ -123,36 +199,56 @@ class RequestRecord(Struct, eq=False):
             "kind": self.kind,
             "model": self.model,
             "stream": self.stream,
+            "stream_mode": self.stream_mode if self.stream else None,
             "status": self.status,
             "error": self.error_code,
             "interrupted": self.interrupted,
+            "seam": self._seam_json(),
             "reason": self.reason,
             "served_by": self.served_by.name if self.served_by else None,
             "served_model": self.served_model or None,
             "duration_ms": round(self.duration_s * 1000, 3),
             "first_content_ms": None if self.first_content_s is None else round(self.first_content_s * 1000, 3),
-            "cost_usd": None if self.cost_usd is None else float(self.cost_usd),
-            "cost_source": self.cost_source,
-            "usage": self.usage.to_openai() if self.usage else None,
+            "cost_usd": None if cost_usd is None else float(cost_usd),
+            "cost_source": cost_source,
+            "usage": usage.to_openai() if usage else None,
             "images": self.images,
             "warnings": list(self.warnings),
-            "attempts": [_attempt_json(attempt) for attempt in self.attempts],
+            "attempts": [self._attempt_json(place) for place in range(len(self.attempts))],
             "excluded": [{"target": entry.name, "reason": entry.reason} for entry in self.excluded],
         }
 
+    def _seam_json(self) -> JsonObject | None:
+        mend, served = self.mend, self.served_by
+        if mend is None:
+            return None
+        broken = self.attempts[mend.broken]
+        return {
+            "from": broken.candidate.name,
+            "to": served.name if mend.joint and served else None,
+            "reason": broken.outcome,
+            "after_characters": mend.characters,
+            "joint": mend.joint,
+        }
 
-def _attempt_json(attempt: Attempt) -> JsonObject:
-    candidate = attempt.candidate
-    expected = candidate.expected_cost_usd
-    return {
-        "target": candidate.name,
-        "outcome": attempt.outcome,
-        "status": attempt.error.status if attempt.error else None,
-        "duration_ms": round(attempt.duration_s * 1000, 3),
-        "predicted_ms": round(candidate.prediction.total_ms, 1),
-        "predicted_ttft_ms": round(candidate.prediction.ttft_ms, 1),
-        "expected_cost_usd": None if expected is None else float(expected),
-    }
+    def _attempt_json(self, place: int) -> JsonObject:
+        attempt = self.attempts[place]
+        candidate = attempt.candidate
+        expected = candidate.expected_cost_usd
+        shown: JsonObject = {
+            "target": candidate.name,
+            "outcome": attempt.outcome,
+            "status": attempt.error.status if attempt.error else None,
+            "duration_ms": round(attempt.duration_s * 1000, 3),
+            "predicted_ms": round(candidate.prediction.total_ms, 1),
+            "predicted_ttft_ms": round(candidate.prediction.ttft_ms, 1),
+            "expected_cost_usd": None if expected is None else float(expected),
+        }
+        for spent in self.spent:
+            if spent.attempt == place:  # with no cost of its own the request's is that of the attempt that answered
+                cost = None if spent.cost_usd is None else float(spent.cost_usd)
+                shown |= {"usage": spent.usage.to_openai(), "cost_usd": cost, "cost_source": spent.cost_source}
+        return shown
 
 
 class RecentRecords:

@@ -1,12 +1,12 @@
 """POST /v1/chat/completions: parse, then answer in OpenAI's chat shape."""
 
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 
 import orjson
 
-from providers.streams import PrimedStream
-from providers.types import ChatRequest, ChatResponse
+from providers.types import ChatRequest, ChatResponse, JsonValue
 from router.api.answering import answer_chat
 from router.api.body import require_json
 from router.api.chat_request import parse_chat
@@ -44,13 +44,13 @@ class _ChatWire:
             }
         )
 
-    def renderer(self, request_id: str, stream: PrimedStream) -> ChunkRenderer:
+    def renderer(self, request_id: str, model: str, extra: Mapping[str, JsonValue]) -> ChunkRenderer:
         return ChunkRenderer(
             f"chatcmpl-{request_id.removeprefix('req_')}",
             int(time.time()),
-            stream.model,
+            model,
             include_usage=self._request.include_usage,
-            extra=stream.extra,
+            extra=extra,
         )
 
     def told(self, warnings: tuple[str, ...]) -> tuple[str, ...]:

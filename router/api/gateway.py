@@ -276,8 +276,9 @@ def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
     candidate = record.served_by
     if candidate is not None:
         headers += _served_headers(candidate.provider, candidate.model)
-    if record.cost_usd is not None:
-        headers.append((b"x-router-cost-usd", f"{record.cost_usd:f}".encode()))
+    cost_usd = record.total_cost[0] if record.spent else record.cost_usd
+    if cost_usd is not None:
+        headers.append((b"x-router-cost-usd", f"{cost_usd:f}".encode()))
     if record.warnings:
         headers.append((b"x-router-warnings", header_text("; ".join(record.warnings))))
     if gateway.settings.sandbox:

@@ -164,6 +164,10 @@ class Patience(Struct, frozen=True, gc=False):
         if self.first_s is not None:
             stalled_s = _STREAM_TIMEOUT_P95S * prediction.ttft_p95_ms / 1000
             return min(self.first_s, max(_MIN_STREAM_TIMEOUT_S, stalled_s))
+        return self.whole_timeout_s(prediction)
+
+    def whole_timeout_s(self, prediction: Prediction) -> float:
+        """The wait for a whole answer, also where it comes as a stream."""
         if not self.max_tokens:
             return self.whole_s
         # the longest answer it may be, with as much again to spare
@@ -185,7 +189,13 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     warnings: tuple[str, ...] = ()
 
     def timeout_s(self, candidate: Candidate) -> float:
-        """How long an attempt may wait: for a whole answer, or for the first content of a stream."""
+        """How long an attempt may wait: for a whole answer (also a buffered one), or a stream's first content."""
+        if self.stream_mode == "buffered" and self.patience.first_s is not None:
+            return self.patience.whole_timeout_s(candidate.prediction)
+        return self.first_timeout_s(candidate)
+
+    def first_timeout_s(self, candidate: Candidate) -> float:
+        """The same, where a buffered answer's wait is that for its first content."""
         return self.patience.timeout_s(candidate.prediction) if candidate.timeout_s is None else candidate.timeout_s
 
 

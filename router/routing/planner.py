@@ -136,7 +136,7 @@ class Planner:
             reason=_explain(groups, healthy[0], directives.sort),
             deadline_s=self._deadline_s(features, directives),
             patience=self._patience(features),
-            stream_mode=directives.stream_mode or routing.stream_mode,
+            stream_mode=directives.stream_mode or groups[0].stream_mode or routing.stream_mode,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
         )
 

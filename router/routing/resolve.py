@@ -13,7 +13,7 @@ from router.errors import UnknownModelError
 from router.routing.plan import Directives, Excluded, Features
 from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
-from router.settings.values import Settings, Slo, Sort, TargetSettings
+from router.settings.values import Settings, Slo, Sort, StreamMode, TargetSettings
 
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
 _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name that may stand in an upstream's path
@@ -40,7 +40,8 @@ class Group(Struct, frozen=True, gc=False):
     """Targets that compete with each other: those of one public model. Groups are asked one after the other.
 
     `space` is the vector space that an embedding request's answer must lie in; "" for other requests. `ends` is the
-    first day on which another model takes the place of one of them, None: none is known to end.
+    first day on which another model takes the place of one of them, None: none is known to end. `stream_mode` is what
+    the first of the models on the way says that says any.
     """
 
     route: str
@@ -50,6 +51,7 @@ class Group(Struct, frozen=True, gc=False):
     reason: str
     space: str = ""
     ends: date | None = None
+    stream_mode: StreamMode | None = None
 
 
 class _Walked(Struct, frozen=True, gc=False):
@@ -146,6 +148,7 @@ class Resolver:
         settings, asked = self._settings, name
         reasons, warnings = [because] if because else [], list[str]()
         sort: Sort | None = None
+        mode: StreamMode | None = None
         depends = False
         for _ in range(_MAX_HOPS):
             model = settings.models.get(name)
@@ -158,7 +161,8 @@ class Resolver:
                     continue
                 targets = self._direct(name, asked=name == features.model)
                 group = _group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
-                return _Walked(group, tuple(warnings), depends)
+                return _Walked(replace(group, stream_mode=mode), tuple(warnings), depends)
+            mode = mode or model.stream_mode
             depends = depends or (bool(model.rules) and name != asked)
             place = self._rules.first_match(name, features) if model.rules else None
             if place is not None:
@@ -171,7 +175,7 @@ class Resolver:
                 name = model.use
             else:
                 group = _group(name, self._targets[name], sort or model.sort, model.slo, " ".join(reasons))
-                return _Walked(group, tuple(warnings), depends)
+                return _Walked(replace(group, stream_mode=mode), tuple(warnings), depends)
         raise UnknownModelError(f"the model '{features.model}' leads in a circle")
 
     def _direct(self, name: str, *, asked: bool) -> tuple[Target, ...]:

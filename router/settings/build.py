@@ -69,6 +69,7 @@ def build_routing(shape: RoutingShape) -> RoutingSettings:
         hedge=Hedge(enabled=shape.hedge.enabled, max_extra=extra),
         stream_mode=shape.stream_mode or _ROUTING.stream_mode,
         ttft_timeout_s=seconds(shape.ttft_timeout_ms, shape.ttft_timeout_s, _ROUTING.ttft_timeout_s),
+        idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, _ROUTING.idle_timeout_s),
         content_policy_failover=shape.content_policy_failover,
     )
 
@@ -176,6 +177,7 @@ def _model(name: str, shape: ModelShape, document: Document) -> ModelSettings:
         sort=shape.sort or ModelSettings(name=name).sort,
         slo=Slo(ttft_p95_ms=shape.slo.ttft_p95_ms, total_p95_ms=shape.slo.total_p95_ms),
         fallbacks=tuple(shape.fallbacks),
+        stream_mode=shape.stream_mode,
         description=shape.description,
         line=document.line(loc),
     )

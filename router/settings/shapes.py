@@ -168,6 +168,9 @@ class ModelShape(Shape):
     sort: Sort | None = Field(default=None, description="How targets are ordered. Default cost.")
     slo: SloShape = Field(default_factory=SloShape, description="Cheapest target that is predicted to keep this.")
     fallbacks: list[Text] = Field(default=[], description="Models to go on with when every target has failed.")
+    stream_mode: StreamMode | None = Field(
+        default=None, description="What a break inside a stream of this model does. Default: routing.stream_mode."
+    )
 
 
 class AliasShape(Shape):
@@ -201,12 +204,20 @@ class RoutingShape(Shape):
         default=None, description="One attempt's wait for its first chunk. Default 60000."
     )
     ttft_timeout_s: Duration | None = Field(default=None, description="`ttft_timeout_ms` in seconds.")
+    idle_timeout_ms: Duration | None = Field(
+        default=None, description="Longest gap in a stream's content once it has begun. Default 120000."
+    )
+    idle_timeout_s: Duration | None = Field(default=None, description="`idle_timeout_ms` in seconds.")
     attempts: Int | None = Field(default=None, ge=1, le=10, description="Attempts per request. Default 3.")
     retry_budget: Float | None = Field(
         default=None, ge=0, le=1, description="Share of requests that may be retries. Default 0.1."
     )
     hedge: HedgeShape = Field(default_factory=HedgeShape, description="A second candidate when the first is late.")
-    stream_mode: StreamMode | None = Field(default=None, description="What a break inside a stream does. Default live.")
+    stream_mode: StreamMode | None = Field(
+        default=None,
+        description="What a break inside a stream does: an error (live, the default), another model goes on (repair), "
+        "or nobody sees it because only whole answers are sent (buffered).",
+    )
     content_policy_failover: Bool = Field(default=False, description="Try the next candidate after a content refusal.")
 
 

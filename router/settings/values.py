@@ -19,7 +19,7 @@ ProviderType = Literal[
     "litellm",
 ]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
-StreamMode = Literal["live"]  # a mode that is not built is refused, not quietly served as another
+StreamMode = Literal["live", "repair", "buffered"]
 ImageFormat = Literal["png", "jpeg", "webp"]
 
 DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
@@ -141,6 +141,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     """A public model. `rules` (first match wins), then `use`, else `targets`; at least one of the last two is there.
 
     `use` and `fallbacks` name models, aliases, catalogue names or direct targets `provider/upstream-model`.
+    `stream_mode` None: that of the model it leads to, else the router's.
     """
 
     name: str
@@ -150,6 +151,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     sort: Sort = "cost"
     slo: Slo = Slo()
     fallbacks: tuple[str, ...] = ()
+    stream_mode: StreamMode | None = None
     description: str = ""
     line: int = 0
 
@@ -174,7 +176,7 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     """How far the router goes for one request. `deadline_s` covers every attempt, back-off and hedge together.
 
     `retry_budget` is the share of requests that may cost further attempts. `ttft_timeout_s` bounds one attempt's wait
-    for its first chunk.
+    for its first chunk, `idle_timeout_s` every later gap in what a stream brings (comments do not count).
     """
 
     deadline_s: float = 120.0
@@ -184,6 +186,7 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     hedge: Hedge = Hedge()
     stream_mode: StreamMode = "live"
     ttft_timeout_s: float = 60.0
+    idle_timeout_s: float = 120.0
     content_policy_failover: bool = False
 
 

@@ -48,6 +48,9 @@ EVERYWHERE = (
     "a stall longer than the client's timeout raises its timeout error",
     "an upstream lost in mid-stream raises after the text so far",
     "an upstream that just stops in mid-stream raises after the text so far",
+    "a broken stream is repaired from Gemini to an OpenAI upstream, every word once",
+    "a broken stream is repaired from an OpenAI upstream to Gemini, every word once",
+    "a broken stream that is buffered comes whole, every word once",
 )
 PYTHON = (
     *EVERYWHERE,

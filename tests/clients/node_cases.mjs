@@ -15,6 +15,7 @@ const { default: OpenAI, toFile } = await import(pathToFileURL(path.join(folder,
 
 const MODEL = "gemini-3.8-flash";
 const WORDS = Array.from({ length: 40 }, (_, index) => `word${index + 1}`).join(" ");
+const SIXTY = Array.from({ length: 60 }, (_, index) => `word${index + 1}`).join(" ");
 const CITY = {
   type: "object",
   properties: { name: { type: "string" }, population: { type: "integer" } },
@@ -125,6 +126,22 @@ async function checkStreamed(asked, name, previews) {
   }
   assert.ok(last.usage.total_tokens > 0);
   assert.equal(last.usage.total_tokens, last.usage.input_tokens + last.usage.output_tokens);
+}
+
+/** Reads a stream of all sixty words, once, from two upstreams, with the usage of both and one id, model and finish. */
+async function checkWhole(model, stream_mode) {
+  const asked = { model, messages: user("words: 60"), stream: true, stream_options: { include_usage: true } };
+  const { data, response } = await completions.create({ ...asked, router: { stream_mode } }).withResponse();
+  assert.equal(response.headers.get("x-router-stream-mode"), stream_mode);
+  const chunks = [];
+  for await (const chunk of data) chunks.push(chunk);
+  const choices = chunks.flatMap((chunk) => chunk.choices);
+  assert.equal(choices.map((choice) => choice.delta.content ?? "").join(""), SIXTY);
+  assert.equal(choices.at(-1).finish_reason, "stop");
+  assert.equal(new Set(chunks.map((chunk) => `${chunk.id} ${chunk.model}`)).size, 1);
+  const { prompt_tokens, completion_tokens, total_tokens } = chunks.at(-1).usage;
+  assert.equal(total_tokens, prompt_tokens + completion_tokens);
+  assert.ok(total_tokens > 160, "what was lost is billed as well");
 }
 
 /** The vectors of an answer whose entries are numbered in order. */
@@ -549,6 +566,13 @@ const cases = {
   "an upstream lost in mid-stream raises after the text so far": () => checkCut("cut"),
 
   "an upstream that just stops in mid-stream raises after the text so far": () => checkCut("truncated"),
+
+  "a broken stream is repaired from Gemini to an OpenAI upstream, every word once": () => checkWhole("mended", "repair"),
+
+  "a broken stream is repaired from an OpenAI upstream to Gemini, every word once": () =>
+    checkWhole("mended-back", "repair"),
+
+  "a broken stream that is buffered comes whole, every word once": () => checkWhole("mended", "buffered"),
 
   "the tool runner runs to the final answer": async () => {
     const asked = [];

@@ -13,6 +13,7 @@ const { default: OpenAI } = await import(pathToFileURL(path.join(folder, "index.
 
 const MODEL = "gemini-3.8-flash";
 const WORDS = Array.from({ length: 40 }, (_, index) => `word${index + 1}`).join(" ");
+const SIXTY = Array.from({ length: 60 }, (_, index) => `word${index + 1}`).join(" ");
 const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const CITY = {
   type: "object",
@@ -115,6 +116,20 @@ async function checkCut(model) {
   assert.ok(text !== "" && text !== WORDS && WORDS.startsWith(text), text);
   assert.equal(kinds.at(-1), "response.failed");
   await assert.rejects(client.responses.stream({ model, input: "words: 40" }).finalResponse(), OpenAI.OpenAIError);
+}
+
+/** Reads a stream of all sixty words, once, in one message, from two upstreams. */
+async function checkWhole(model, stream_mode) {
+  let text = "";
+  let done;
+  for await (const event of await ask({ model, input: "words: 60", stream: true, router: { stream_mode } })) {
+    if (event.type === "response.output_text.delta") text += event.delta;
+    done = event;
+  }
+  assert.equal(text, SIXTY);
+  assert.equal(done.type, "response.completed");
+  assert.equal(done.response.output.filter((item) => item.type === "message").length, 1);
+  assert.ok(done.response.usage.total_tokens > 160, "what was lost is billed as well");
 }
 
 const cases = {
@@ -273,6 +288,13 @@ const cases = {
   "an upstream lost in mid-stream raises after the text so far": () => checkCut("cut"),
 
   "an upstream that just stops in mid-stream raises after the text so far": () => checkCut("truncated"),
+
+  "a broken stream is repaired from Gemini to an OpenAI upstream, every word once": () => checkWhole("mended", "repair"),
+
+  "a broken stream is repaired from an OpenAI upstream to Gemini, every word once": () =>
+    checkWhole("mended-back", "repair"),
+
+  "a broken stream that is buffered comes whole, every word once": () => checkWhole("mended", "buffered"),
 };
 
 for (const [claim, prove] of Object.entries(cases)) {

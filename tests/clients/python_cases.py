@@ -569,6 +569,42 @@ def stopped() -> None:
     )
 
 
+def check_whole(model: str, mode: str) -> None:
+    """All sixty words, once, from two upstreams, with the usage of both and one id, model and finish."""
+    words = " ".join(f"word{number}" for number in range(1, 61))
+    with client.chat.completions.with_streaming_response.create(
+        model=model,
+        messages=user("words: 60"),
+        stream=True,
+        stream_options={"include_usage": True},
+        extra_body={"router": {"stream_mode": mode}},
+    ) as answer:
+        assert answer.headers["x-router-stream-mode"] == mode
+        chunks = list(answer.parse())
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == words
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert len({(chunk.id, chunk.model) for chunk in chunks}) == 1
+    usage = chunks[-1].usage
+    assert usage is not None
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+    assert usage.total_tokens > 160, "what was lost is billed as well"
+
+
+@case("a broken stream is repaired from Gemini to an OpenAI upstream, every word once")
+def repaired() -> None:
+    check_whole("mended", "repair")
+
+
+@case("a broken stream is repaired from an OpenAI upstream to Gemini, every word once")
+def repaired_back() -> None:
+    check_whole("mended-back", "repair")
+
+
+@case("a broken stream that is buffered comes whole, every word once")
+def buffered() -> None:
+    check_whole("mended", "buffered")
+
+
 @case("the asynchronous client chats and streams")
 def asynchronous() -> None:
     async def prove() -> None:

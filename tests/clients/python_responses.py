@@ -329,6 +329,36 @@ def stopped() -> None:
     check_cut("truncated")
 
 
+def check_whole(model: str, mode: str) -> None:
+    """All sixty words, once, in one message, from two upstreams."""
+    words = " ".join(f"word{number}" for number in range(1, 61))
+    text, done = "", None
+    for event in ask(model=model, input="words: 60", stream=True, extra_body={"router": {"stream_mode": mode}}):
+        text += event.delta if event.type == "response.output_text.delta" else ""
+        done = event
+    assert text == words
+    assert done is not None
+    assert done.type == "response.completed"
+    assert done.response.output_text == words
+    assert [item.type for item in done.response.output].count("message") == 1
+    assert done.response.usage.total_tokens > 160, "what was lost is billed as well"
+
+
+@case("a broken stream is repaired from Gemini to an OpenAI upstream, every word once")
+def repaired() -> None:
+    check_whole("mended", "repair")
+
+
+@case("a broken stream is repaired from an OpenAI upstream to Gemini, every word once")
+def repaired_back() -> None:
+    check_whole("mended-back", "repair")
+
+
+@case("a broken stream that is buffered comes whole, every word once")
+def buffered() -> None:
+    check_whole("mended", "buffered")
+
+
 @case("the asynchronous client asks and streams")
 def asynchronous() -> None:
     async def prove() -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clients import prepare
@@ -15,8 +16,8 @@ KEY = "sk-turnout-clients"
 SCRIPTS = Path(prepare.__file__).parent
 UPSTREAM = "gemini-3.8-flash"
 
-# public model -> the faults of its targets, one provider each, asked in this order
-TROUBLED = {
+# public model -> the fault of each target (None: it is well), one provider each, asked in this order
+TROUBLED: dict[str, list[tuple[str, dict[str, Any]] | None]] = {
     "limited": [("429-retry-after", {"seconds": 7}), ("429-retry-info", {"delay": "6.5s"})],
     "limited-briefly": [("429-retry-after-ms", {"ms": 300})],
     "out-of-quota": [("429-per-day", {})],
@@ -25,7 +26,10 @@ TROUBLED = {
     "cut": [("reset-mid-stream", {"after": 3})],
     "truncated": [("truncate", {"after": 3})],
     "filtered": [("safety", {})],
+    "mended": [("reset-mid-stream", {"after": 40}), None],
+    "mended-back": [("truncate", {"after": 40}), None],
 }
+OPENAI = frozenset({"mended-1", "mended-back-0"})  # the others speak Gemini's wire
 
 
 class Run(Struct):
@@ -45,7 +49,7 @@ def configuration() -> str:
     providers, models = [], []
     for model, faults in TROUBLED.items():
         names = [provider(model, position) for position in range(len(faults))]
-        providers += [f"  {name}: {{type: gemini}}" for name in names]
+        providers += [f"  {name}: {{type: {'openai' if name in OPENAI else 'gemini'}}}" for name in names]
         targets = ", ".join(f"{name}/{UPSTREAM}" for name in names)
         models.append(f"  {model}: {{targets: [{targets}], sort: order}}")
     text = SHIPPED.read_text("utf-8")
@@ -57,9 +61,10 @@ def configuration() -> str:
 
 def troubles() -> tuple[FaultRule, ...]:
     return tuple(
-        FaultRule(fault=fault, label=provider(model, position), args=args, times=2 if "briefly" in model else None)
+        FaultRule(fault=fault[0], label=provider(model, place), args=fault[1], times=2 if "briefly" in model else None)
         for model, faults in TROUBLED.items()
-        for position, (fault, args) in enumerate(faults)
+        for place, fault in enumerate(faults)
+        if fault is not None
     )
 
 

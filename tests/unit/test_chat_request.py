@@ -251,7 +251,6 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("router only numbers", {"router": {"only": [1]}}, "router.only"),
     ("router order of 51", {"router": {"order": ["x"] * 51}}, "router.order"),
     ("router stream_mode", {"router": {"stream_mode": "fast"}}, "router.stream_mode"),
-    ("a stream mode that is not built", {"router": {"stream_mode": "repair"}}, "router.stream_mode"),
     ("router strict", {"router": {"strict": "maybe"}}, "router.strict"),
     ("fallbacks number", {"fallbacks": 5}, "fallbacks"),
     ("models numbers", {"models": [5]}, "models"),
@@ -430,13 +429,13 @@ DIRECTIVES: list[tuple[str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
             "router": {
                 "sort": "latency", "max_cost_usd": 0.01, "max_latency_ms": 500, "deadline_ms": 2000,
                 "order": ["a", "b"], "only": ["a"], "ignore": ["b"], "fallbacks": ["c"],
-                "stream_mode": "live", "strict": True, "allow_fallbacks": False,
+                "stream_mode": "repair", "strict": True, "allow_fallbacks": False,
             }
         },
         {},
         {
             "sort": "latency", "max_cost_usd": Decimal("0.01"), "max_latency_ms": 500.0, "deadline_ms": 2000.0,
-            "order": ("a", "b"), "only": ("a",), "ignore": ("b",), "fallbacks": ("c",), "stream_mode": "live",
+            "order": ("a", "b"), "only": ("a",), "ignore": ("b",), "fallbacks": ("c",), "stream_mode": "repair",
             "strict": True, "allow_fallbacks": False,
         },
     ),
@@ -445,11 +444,11 @@ DIRECTIVES: list[tuple[str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
         {},
         {
             "x_router_sort": "quality", "x_router_max_cost_usd": "0.5", "x_router_deadline_ms": "1500",
-            "x_router_only": "a, b/c", "x_router_strict": "true", "x_router_stream_mode": "live",
+            "x_router_only": "a, b/c", "x_router_strict": "true", "x_router_stream_mode": "buffered",
         },
         {
             "sort": "quality", "max_cost_usd": Decimal("0.5"), "deadline_ms": 1500.0, "only": ("a", "b/c"),
-            "strict": True, "stream_mode": "live",
+            "strict": True, "stream_mode": "buffered",
         },
     ),
     ("body over header", {"router": {"sort": "cost"}}, {"x_router_sort": "latency"}, {"sort": "cost"}),

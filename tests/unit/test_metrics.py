@@ -154,3 +154,36 @@ def test_the_age_of_a_price_is_told_where_it_is_known() -> None:
     assert office.value("router_price_age_days", model="dated") is not None
     assert office.value("router_price_age_days", model="undated") is None
     assert office.value("router_price_age_days", model="unpriced") is None
+
+
+def test_both_parts_of_a_mended_answer_are_counted_where_they_were_made() -> None:
+    office = Office()
+    broken = StreamInterruptedError("gone", outcome="stream_reset")
+    lost, kept = Usage(prompt_tokens=10, completion_tokens=1000), Usage(prompt_tokens=10, completion_tokens=3000)
+
+    def mended(record: RequestRecord) -> RequestRecord:
+        record.attempts.append(ok(A))
+        record.first_content_s = 0.5
+        record.break_off(broken, lost, 40)
+        return record
+
+    record = mended(RequestRecord("req_1", "chat", "/", 1_795_200_000.0, 100.0, office.metrics.record))
+    record.attempts.append(ok(B))
+    record.rejoin("prefill")
+    record.settle(kept)
+    record.close(200, 104.0)
+    other = {"gen_ai_provider_name": "b", "gen_ai_request_model": "m"}
+    for labels, usage in ((GEN_AI, lost), (other, kept)):
+        assert office.value("gen_ai_client_token_usage_sum", **labels, gen_ai_token_type="output") == (
+            usage.completion_tokens
+        )
+    assert office.value("router_cost_usd_total", **TARGET, source="catalogue") == pytest.approx(0.00101)
+    assert office.value("router_stream_repairs_total", **TARGET, outcome="repaired") == 1
+    assert office.value("router_streams_interrupted_total", **TARGET) is None
+    assert office.value("router_failovers_total", reason="stream_reset") == 1
+    assert office.value("gen_ai_server_time_to_first_token_count", **other) == 0, "the first token was another's"
+    record = mended(RequestRecord("req_2", "chat", "/", 1_795_200_000.0, 100.0, office.metrics.record))
+    record.interrupted = True
+    record.close(200, 104.0)
+    assert office.value("router_stream_repairs_total", **TARGET, outcome="failed") == 1
+    assert office.value("router_streams_interrupted_total", **TARGET) == 1

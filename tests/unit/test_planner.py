@@ -297,8 +297,36 @@ def test_a_deadline_can_be_shortened_but_not_stretched() -> None:
 
 
 def test_the_stream_mode_is_the_callers_or_the_configurations() -> None:
-    assert desk().plan(stream_mode="live").stream_mode == "live"
+    assert desk().plan(stream_mode="repair").stream_mode == "repair"
     assert desk().plan().stream_mode == RoutingSettings().stream_mode
+
+
+def test_a_model_chooses_the_stream_mode_and_the_first_on_the_way_wins() -> None:
+    routing = RoutingSettings(stream_mode="repair")
+    models = (
+        model("chat", "a/m", stream_mode="buffered"),
+        model("led", use="chat"),
+        model("own", use="chat", stream_mode="live"),
+        model("plain", "a/m", fallbacks=("chat",)),
+    )
+    found = Desk(settings(*models, routing=routing))
+    chosen = {each.name: found.plan(Features(model=each.name)).stream_mode for each in models}
+    assert chosen == {"chat": "buffered", "led": "buffered", "own": "live", "plain": "repair"}
+    assert found.plan(Features(model="chat"), stream_mode="live").stream_mode == "live"
+
+
+def test_a_buffered_stream_may_take_as_long_as_a_whole_answer() -> None:
+    found = Desk(settings(model("chat", "a/m"), routing=RoutingSettings(deadline_s=100.0, ttft_timeout_s=10.0)))
+    whole, streamed = Features(model="chat"), Features(model="chat", stream=True)
+    waits = {mode: found.plan(streamed, stream_mode=mode) for mode in ("live", "repair", "buffered")}
+    (who,) = {each.candidates[0].name for each in waits.values()}
+    assert who == "a/m"
+    assert {mode: each.timeout_s(each.candidates[0]) for mode, each in waits.items()} == {
+        "live": 10.0, "repair": 10.0, "buffered": 100.0,
+    }  # fmt: skip
+    assert waits["buffered"].first_timeout_s(waits["buffered"].candidates[0]) == 10.0
+    plain = found.plan(whole, stream_mode="buffered")
+    assert plain.timeout_s(plain.candidates[0]) == 100.0
 
 
 # --- what a model can do

@@ -7,7 +7,7 @@ import pytest
 from builders import candidate, info, plan, price
 
 from providers.catalogue import ImagePrice
-from providers.errors import UnavailableError
+from providers.errors import StreamInterruptedError, UnavailableError
 from providers.types import Usage
 from router.accounting.record import RecentRecords, RequestRecord
 from router.routing.plan import Attempt, Excluded
@@ -92,6 +92,55 @@ def test_the_json_tells_the_decision_and_every_attempt() -> None:
     assert (shown["served_by"], shown["status"], shown["cost_usd"], shown["reason"]) == ("a/m", 200, 0.002, "cost: b/m")
     assert shown["excluded"] == [{"target": "c/m", "reason": "has no tools"}]
     assert record().as_json()["served_by"] is None
+
+
+BREAK = StreamInterruptedError("gone", outcome="stream_reset")
+TOKENS = Usage(prompt_tokens=1000, completion_tokens=1000)  # 0.002 USD
+GUESSED = Usage(prompt_tokens=500, completion_tokens=500, estimated=True)
+UNPRICED = Attempt(candidate=candidate("c/m", info=info("m", cost=None)), duration_s=1.0)
+
+TOTALS: list[tuple[str, Attempt, Usage, Attempt, Usage, Decimal | None, str, int]] = [
+    ("counted", OK, TOKENS, OK, TOKENS, Decimal("0.004"), "catalogue", 4000),
+    ("one estimated", OK, GUESSED, OK, TOKENS, Decimal("0.003"), "estimated", 3000),
+    ("one reported", OK, TOKENS, OK, Usage(reported_cost_usd=Decimal(1)), Decimal("1.002"), "catalogue", 2000),
+    ("one of unknown price", UNPRICED, TOKENS, OK, TOKENS, None, "unknown", 4000),
+    ("one never counted", OK, TOKENS, OK, Usage(estimated=True), None, "unknown", 2000),
+]
+
+
+@pytest.mark.parametrize(("what", "broken", "lost", "goes_on", "kept", "cost", "source", "tokens"), TOTALS)
+def test_a_mended_answer_costs_what_both_parts_cost(
+    what: str, broken: Attempt, lost: Usage, goes_on: Attempt, kept: Usage, cost: Decimal | None, source: str,
+    tokens: int,
+) -> None:  # fmt: skip
+    made = record(broken)
+    assert made.break_off(BREAK, lost, 40) == broken.candidate
+    made.attempts.append(goes_on)
+    made.rejoin("prefill")
+    made.settle(kept)
+    assert made.total_cost == (cost, source)
+    assert made.total_usage is not None
+    assert made.total_usage.total_tokens == tokens
+    made.close(200, 103.0)
+    shown: Any = made.as_json()
+    assert shown["seam"] == {
+        "from": broken.candidate.name, "to": "a/m", "reason": "stream_reset", "after_characters": 40,
+        "joint": "prefill",
+    }  # fmt: skip
+    assert shown["usage"]["total_tokens"] == tokens
+    assert [each["outcome"] for each in shown["attempts"]] == ["stream_reset", "ok"]
+    assert shown["attempts"][0]["usage"]["completion_tokens"] == lost.completion_tokens
+
+
+def test_a_break_that_nobody_mended_costs_what_it_brought() -> None:
+    made = record(OK)
+    made.break_off(BREAK, TOKENS, 40)
+    made.attempts.append(FAILED)
+    assert made.total_cost == (Decimal("0.002"), "catalogue")
+    assert made.total_usage == Usage.total([TOKENS])
+    made.close(200, 103.0)
+    shown: Any = made.as_json()
+    assert (shown["seam"]["to"], shown["seam"]["joint"], shown["served_by"]) == (None, None, None)
 
 
 def test_the_oldest_records_are_forgotten_first() -> None:

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.errors import StreamInterruptedError
-from providers.streams import ChatStream, PrimedStream
 from providers.types import ChatChunk, ChatResponse, Usage
 from router.api.responses.answer import ResponsesRenderer, ResponsesWire
 from router.api.responses.memory import ItemMemory
@@ -39,10 +38,7 @@ def plain(message: dict[str, Any], finish: str = "stop", asked: dict[str, Any] |
 
 
 def renderer(**asked: Any) -> ResponsesRenderer:
-    async def nothing() -> None: ...
-
-    stream = ChatStream(None, nothing, model="served")  # type: ignore[arg-type]  # nobody reads on
-    return wire(**asked).renderer("req_1", PrimedStream(stream, ()))
+    return wire(**asked).renderer("req_1", "served", {})
 
 
 def events(data: bytes) -> list[Any]:

@@ -200,3 +200,38 @@ def test_the_limit_counts_thinking_and_cuts_the_text() -> None:
 def test_inspect_tells_what_arrived() -> None:
     seen = orjson.loads(answer_to(Prompt(model="m", text="inspect: all", system="Be terse.", images=2)).text)
     assert (seen["system"], seen["images"]) == ("Be terse.", 2)
+
+
+SAID = "word1 word2 word3 "
+ANCHORED = "Go on.\nContinue from: word2 word3"
+RESUMED = [
+    ("", SAID, "word4 word5"),
+    ("", SAID.rstrip(), " word4 word5"),
+    ("", "word1 wo", "rd2 word3 word4 word5"),
+    ("resume: repeat 2", SAID, "word2 word3 word4 word5"),
+    ("resume: restart", SAID, "word1 word2 word3 word4 word5"),
+    ("resume: tight", SAID.rstrip(), "word4 word5"),
+    ("resume: chatter", SAID, "Sure, here is the rest: word4 word5"),
+    ("", "something else", "word1 word2 word3 word4 word5"),
+]
+
+
+@pytest.mark.parametrize(("how", "begun", "rest"), RESUMED)
+def test_a_model_goes_on_with_what_it_has_begun(how: str, begun: str, rest: str) -> None:
+    assert answer_to(Prompt(model="m", text=f"{how} words: 5", begun=begun)).text == rest
+
+
+@pytest.mark.parametrize(
+    ("told", "said", "rest"),
+    [
+        (ANCHORED, SAID, "word2 word3 word4 word5"),
+        ("Continue from: word1", SAID, "word1 word2 word3 word4 word5"),  # not the end of what it said
+        (ANCHORED, "word2 word3", "word1 word2 word3 word4 word5"),  # never said by it
+    ],
+)
+def test_a_model_that_is_told_to_begins_with_its_last_words(told: str, said: str, rest: str) -> None:
+    assert answer_to(Prompt(model="m", text=told, before=("words: 5", said))).text == rest
+
+
+def test_without_words_of_its_own_before_there_is_nothing_to_go_on_with() -> None:
+    assert "Continue from" in answer_to(Prompt(model="m", text=ANCHORED)).text

@@ -62,7 +62,7 @@ BAD = [
     ),
     ("misspelt key", "server:\n  prot: 1\n" + GOOD, 2, "server.prot", "unknown key 'prot'; did you mean 'port'?"),
     ("unknown key deep", GOOD + "routing:\n  hedge: {on: true}\n", 7, "routing.hedge.on", "known: enabled"),
-    ("stream mode not built", GOOD + "routing: {stream_mode: repair}\n", 6, "routing.stream_mode", "one of live"),
+    ("stream mode unknown", GOOD + "routing: {stream_mode: mend}\n", 6, "routing.stream_mode", "one of live"),
     ("fetch misspelt", GOOD + "fetch: of\n", 6, "fetch", "must be true or false, got 'of'"),
     ("fetch of all", GOOD + 'fetch: {allow_origins: ["*"]}\n', 6, "fetch.allow_origins[0]", "must be an exact origin"),
     ("fetch a path", GOOD + 'fetch: {allow_origins: ["http://a/b"]}\n', 6, "fetch.allow_origins[0]", "an origin"),

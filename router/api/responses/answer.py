@@ -6,7 +6,6 @@ from decimal import Decimal
 import orjson
 
 from providers.errors import ProviderError
-from providers.streams import PrimedStream
 from providers.types import ChatChunk, ChatResponse, JsonObject, JsonValue, Usage
 from router.api.envelope import INTERRUPTED
 from router.api.responses.events import EventLog, Tell, unheard
@@ -39,9 +38,9 @@ class ResponsesWire:
         shell = self._shell(response.model, response.extra)
         return orjson.dumps(shell.ended(items, reason, response.usage, cost_usd))
 
-    def renderer(self, request_id: str, stream: PrimedStream) -> "ResponsesRenderer":
+    def renderer(self, request_id: str, model: str, extra: Mapping[str, JsonValue]) -> "ResponsesRenderer":
         log = EventLog()
-        return ResponsesRenderer(log, self._output(log.tell), self._shell(stream.model, stream.extra), self._keep)
+        return ResponsesRenderer(log, self._output(log.tell), self._shell(model, extra), self._keep)
 
     def told(self, warnings: tuple[str, ...]) -> tuple[str, ...]:
         return (*self._parsed.warnings, *self._parsed.names.in_warnings(warnings))
