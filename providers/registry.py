@@ -16,6 +16,7 @@ from providers.gemini.adapter import GeminiProvider
 from providers.gemini.credentials import google_tokens
 from providers.gemini.signature_cache import SignatureCache
 from providers.gemini.terms import terms_of
+from providers.ideogram.adapter import IdeogramProvider
 from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
@@ -82,6 +83,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "stability": _stability,
         "fal": _fal,
         "replicate": _replicate,
+        "ideogram": _ideogram,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -159,6 +161,11 @@ def _fal(spec: ProviderSpec, models: Catalogue) -> Built:
 def _replicate(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
     return ReplicateProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _ideogram(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"api-key": spec.api_key or ""})
+    return IdeogramProvider(spec.name, upstream, spec.fetcher, models, spec.result_hosts), [upstream]
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

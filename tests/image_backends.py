@@ -13,6 +13,7 @@ from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
 from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
+from providers.ideogram.adapter import IdeogramProvider
 from providers.jobs import JobTimings
 from providers.openai.adapter import OpenAIProvider
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
@@ -107,6 +108,16 @@ BACKENDS = {
         kin("xai", "xai/v1", XAI, "grok-imagine-image-2.0"),
         kin("seedream", "seedream/api/v3", SEEDREAM, "seedream-4-0-250828"),
         kin("openrouter", "openrouter/api/v1", OPENROUTER, "some/model"),
+        Backend(
+            type="ideogram",
+            path="ideogram",
+            key={"api-key": "k"},
+            make=lambda up, fetcher, models, _: IdeogramProvider("ideogram", up, fetcher, models),
+            model="ideogram-4-6",
+            masked="ideogram-v3",
+            mask_sent=lambda body, kind: form_fields(body, kind)["mask"][0].data,
+            white=False,
+        ),
         Backend(
             type="stability",
             path="stability/v2beta",

@@ -38,6 +38,7 @@ from providers.sandbox.fal import Fal
 from providers.sandbox.faults import Fault, FaultBook, fault_in_prompt, parse_fault
 from providers.sandbox.files import Files
 from providers.sandbox.gemini import Gemini
+from providers.sandbox.ideogram import Ideogram
 from providers.sandbox.openai import OpenAI
 from providers.sandbox.openai_kin import WIRES, Kin
 from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_quota
@@ -73,6 +74,7 @@ class Sandbox:
             "fal": Fal(config, self._files),
             "replicate": Replicate(config, self._files),
             **{name: Kin(name, config, self._files) for name in WIRES},
+            "ideogram": Ideogram(config, self._files),
             "stability": Stability(config),
             "files": self._files,
         }

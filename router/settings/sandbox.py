@@ -16,6 +16,7 @@ _WIRE: dict[ProviderType, str] = {
     "xai": "xai/v1",
     "seedream": "seedream/api/v3",
     "openrouter": "openrouter/api/v1",
+    "ideogram": "ideogram",
     "litellm": "openai/v1",
 }
 

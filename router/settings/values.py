@@ -16,7 +16,7 @@ from router.errors import Problem
 
 ProviderType = Literal[
     "gemini", "openai", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream", "openrouter",
-    "litellm",
+    "ideogram", "litellm",
 ]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
@@ -34,6 +34,7 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "xai": "https://api.x.ai/v1",
     "seedream": "https://ark.ap-southeast.bytepluses.com/api/v3",
     "openrouter": "https://openrouter.ai/api/v1",
+    "ideogram": "https://api.ideogram.ai",
     "litellm": "",  # litellm knows where each of its providers is
 }
 

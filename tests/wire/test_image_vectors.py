@@ -6,6 +6,7 @@ from typing import Any
 
 import bfl_vectors
 import fal_vectors
+import ideogram_vectors
 import openai_kin_vectors
 import orjson
 import pytest
@@ -17,6 +18,7 @@ from providers.bfl import translate as bfl
 from providers.catalogue import ModelInfo, lookup
 from providers.errors import ProviderError, UnsupportedFieldError
 from providers.fal import translate as fal
+from providers.ideogram import translate as ideogram
 from providers.jobs import Done, Pending
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect, to_dialect
 from providers.openai.images import from_images
@@ -71,6 +73,18 @@ def items(body: bytes) -> Any:
 KIN = {"together": TOGETHER, "xai": XAI, "seedream": SEEDREAM, "openrouter": OPENROUTER}
 
 
+def to_ideogram(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = ideogram.to_call(request, model, info)
+    files = {file.field: file.filename for file in made.files}
+    fields = dict(made.texts) if made.body is None else orjson.loads(made.body)
+    return {"path": made.path, **fields, **files}, made.warnings
+
+
+def ideogram_result(body: bytes) -> Any:
+    made = ideogram.made_from(body)
+    return made.pictures, made.warnings
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -84,6 +98,7 @@ WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "fal": to_fal,
     "replicate": to_replicate,
     **{name: to_kin(dialect) for name, dialect in KIN.items()},
+    "ideogram": to_ideogram,
     "stability": to_stability,
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
@@ -91,22 +106,12 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "fal": fal_result,
     "replicate": state(replicate.state_of),
     **dict.fromkeys(KIN, items),
+    "ideogram": ideogram_result,
     "stability": lambda body: stability.picture_from(body).mime,
 }
-SENT: list[Sent] = [
-    *bfl_vectors.SENT,
-    *fal_vectors.SENT,
-    *replicate_vectors.SENT,
-    *openai_kin_vectors.SENT,
-    *stability_vectors.SENT,
-]
-TOLD: list[Told] = [
-    *bfl_vectors.TOLD,
-    *fal_vectors.TOLD,
-    *replicate_vectors.TOLD,
-    *openai_kin_vectors.TOLD,
-    *stability_vectors.TOLD,
-]
+MODULES = (bfl_vectors, fal_vectors, replicate_vectors, openai_kin_vectors, ideogram_vectors, stability_vectors)
+SENT: list[Sent] = [vector for module in MODULES for vector in module.SENT]
+TOLD: list[Told] = [vector for module in MODULES for vector in module.TOLD]
 
 
 @pytest.mark.parametrize("vector", SENT, ids=lambda each: f"{each.backend}: {each.name}")
