@@ -66,7 +66,7 @@ lock:
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) requirements-build.in -o requirements-build.lock
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
-	for client in openai-2 openai-3 agents; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
+	for client in openai-2 openai-3 agents s3; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
 	for folder in node codex; do (cd tests/clients/$$folder && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved=true); done
 
 clean:

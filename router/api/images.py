@@ -27,7 +27,7 @@ from router.api.image_request import ParsedImage
 from router.api.image_stream import ImageEventWriter
 from router.errors import NotFoundError, RouterError
 from router.pictures.fanout import make_pictures
-from router.pictures.store import MIME_TYPES, PictureStore
+from router.pictures.store import MIME_TYPES, PictureStore, Store
 from router.routing.dispatch import dispatch
 from router.routing.plan import Candidate
 from router.settings.values import ClientKey, Settings
@@ -41,7 +41,7 @@ Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitabl
 class ImageService(Struct, frozen=True):
     """What the image endpoints share. `media` opens the URLs of callers' pictures; None: they are refused."""
 
-    store: PictureStore
+    store: Store
     media: Fetcher | None
     coalescer: Coalescer
     jobs: ImageJobs
@@ -171,8 +171,8 @@ class ImageHandler:
     async def _item(self, exchange: Exchange, parsed: ParsedImage, picture: Finished) -> JsonObject:
         item: JsonObject = {}
         if parsed.delivery == "url":
-            path = await self._service.store.put(picture.content, picture.mime)
-            item["url"] = base_url(exchange.scope, exchange.gateway.settings) + path
+            base = base_url(exchange.scope, exchange.gateway.settings)
+            item["url"] = await self._service.store.put(picture.content, picture.mime, base)
         else:
             item["b64_json"] = picture.b64_json
         if picture.revised_prompt:

@@ -21,6 +21,7 @@ from router.settings.shapes import (
 from router.settings.values import (
     DEFAULT_BASE_URLS,
     Alias,
+    BucketSettings,
     ClientKey,
     FetchSettings,
     Hedge,
@@ -81,6 +82,7 @@ def build_images(shape: ImagesShape) -> ImageSettings:
         quota_bytes=_bytes(shape.quota_mib, _IMAGES.quota_bytes),
         default_format=shape.default_format or _IMAGES.default_format,
         variation_prompt=shape.variation_prompt or None,
+        bucket=None if shape.s3 is None else BucketSettings(**shape.s3.model_dump()),
     )
 
 

@@ -191,8 +191,24 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     content_policy_failover: bool = False
 
 
+class BucketSettings(Struct, frozen=True, kw_only=True):
+    """A bucket of an S3-compatible service. `endpoint` None: Amazon's; `public_endpoint` is the one links name."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    public_endpoint: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"BucketSettings(bucket={self.bucket!r}, prefix={self.prefix!r}, endpoint={self.endpoint!r})"
+
+
 class ImageSettings(Struct, frozen=True, kw_only=True):
-    """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them.
+    """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them;
+    `bucket` takes its place.
 
     `variation_prompt` makes an edit of a request for variations; None: there are none.
     """
@@ -202,6 +218,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     quota_bytes: int = 1024 * 1024 * 1024
     default_format: ImageFormat = "png"
     variation_prompt: str | None = None
+    bucket: BucketSettings | None = None
 
 
 class FetchSettings(Struct, frozen=True, kw_only=True):
