@@ -1,5 +1,6 @@
 """Which adapter speaks which protocol: a literal table, no scanning, no import by name."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -24,6 +25,7 @@ from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, Image
 from providers.options import Cloud, GeminiOptions
 from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
+from providers.stable_diffusion.adapter import StableDiffusionProvider
 from providers.upstream import Upstream
 
 
@@ -84,6 +86,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "fal": _fal,
         "replicate": _replicate,
         "ideogram": _ideogram,
+        "stable-diffusion": _stable_diffusion,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -166,6 +169,18 @@ def _replicate(spec: ProviderSpec, models: Catalogue) -> Built:
 def _ideogram(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"api-key": spec.api_key or ""})
     return IdeogramProvider(spec.name, upstream, spec.fetcher, models, spec.result_hosts), [upstream]
+
+
+def _stable_diffusion(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, _own_servers_key(spec.api_key))
+    return StableDiffusionProvider(spec.name, upstream, models), [upstream]
+
+
+def _own_servers_key(key: str | None) -> Mapping[str, str]:
+    """`user:password` is what such servers take themselves; anything else is for a proxy before them."""
+    if not key:
+        return {}
+    return {"authorization": f"Basic {b64encode(key.encode()).decode()}" if ":" in key else f"Bearer {key}"}
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

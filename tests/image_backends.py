@@ -22,6 +22,7 @@ from providers.sandbox.config import FaultRule, SandboxConfig
 from providers.sandbox.forms import form_fields
 from providers.sandbox.server import SandboxServer
 from providers.stability.adapter import StabilityProvider
+from providers.stable_diffusion.adapter import StableDiffusionProvider
 from providers.upstream import Upstream
 
 FAST = JobTimings(first_s=0.01, step_s=0.0, max_s=0.01, deadline_s=5.0, unknown_s=0.1)
@@ -117,6 +118,16 @@ BACKENDS = {
             masked="ideogram-v3",
             mask_sent=lambda body, kind: form_fields(body, kind)["mask"][0].data,
             white=False,
+        ),
+        Backend(
+            type="stable-diffusion",
+            path="stable-diffusion",
+            key={"authorization": "Basic dTpw"},
+            make=lambda up, _fetcher, models, _timings: StableDiffusionProvider("stable-diffusion", up, models),
+            model="default",
+            masked="default",
+            mask_sent=lambda body, _: base64.b64decode(orjson.loads(body)["mask"]),
+            fetches=False,
         ),
         Backend(
             type="stability",

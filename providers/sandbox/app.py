@@ -45,6 +45,7 @@ from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_
 from providers.sandbox.replicate import Replicate
 from providers.sandbox.requestlog import Entry, RequestLog
 from providers.sandbox.stability import Stability
+from providers.sandbox.stable_diffusion import StableDiffusion
 
 _PATH = re.compile(r"(?:/p/([^/]+))?/([a-z-]+)(/.*)?\Z")
 _MINUTE_S = 60.0
@@ -75,6 +76,7 @@ class Sandbox:
             "replicate": Replicate(config, self._files),
             **{name: Kin(name, config, self._files) for name in WIRES},
             "ideogram": Ideogram(config, self._files),
+            "stable-diffusion": StableDiffusion(config),
             "stability": Stability(config),
             "files": self._files,
         }

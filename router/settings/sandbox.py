@@ -17,6 +17,7 @@ _WIRE: dict[ProviderType, str] = {
     "seedream": "seedream/api/v3",
     "openrouter": "openrouter/api/v1",
     "ideogram": "ideogram",
+    "stable-diffusion": "stable-diffusion",
     "litellm": "openai/v1",
 }
 

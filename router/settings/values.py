@@ -16,7 +16,7 @@ from router.errors import Problem
 
 ProviderType = Literal[
     "gemini", "openai", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream", "openrouter",
-    "ideogram", "litellm",
+    "ideogram", "stable-diffusion", "litellm",
 ]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
@@ -35,6 +35,7 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "seedream": "https://ark.ap-southeast.bytepluses.com/api/v3",
     "openrouter": "https://openrouter.ai/api/v1",
     "ideogram": "https://api.ideogram.ai",
+    "stable-diffusion": "http://127.0.0.1:7860",
     "litellm": "",  # litellm knows where each of its providers is
 }
 

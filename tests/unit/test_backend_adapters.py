@@ -101,6 +101,22 @@ async def test_what_goes_wrong_with_a_request_has_its_class(
         assert len(up.seen(backend.submit)) == 1, "what may have been billed is not asked for again"
 
 
+@every([each for each in ALL if each.type in ("fal", "stable-diffusion")])
+async def test_a_black_picture_is_a_refusal_where_filters_say_no_more(backend: Backend, models: Catalogue) -> None:
+    async with running(backend, models) as up:
+        up.fault("black-image", on=backend.submit)
+        with pytest.raises(ContentBlockedError) as caught:
+            await up.provider.images(request(), backend.model)
+    assert (caught.value.code, caught.value.billed) == ("moderation_blocked", True)
+
+
+@every([BACKENDS["stable-diffusion"]])
+async def test_an_edit_keeps_the_size_of_its_picture(backend: Backend, models: Catalogue) -> None:
+    async with running(backend, models) as up:
+        answer = await up.provider.images(request(images=(ImageInput(picture(640, 384), "image/png"),)), "default")
+    assert size_of(answer.images[0].data) == (640, 384)
+
+
 @every(FETCHING)
 async def test_an_expired_result_is_a_bad_image_that_was_paid_for(backend: Backend, models: Catalogue) -> None:
     async with running(backend, models) as up:

@@ -12,6 +12,7 @@ import orjson
 import pytest
 import replicate_vectors
 import stability_vectors
+import stable_diffusion_vectors
 from image_vectors import Sent, Told
 
 from providers.bfl import translate as bfl
@@ -24,6 +25,7 @@ from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, Image
 from providers.openai.images import from_images
 from providers.replicate import translate as replicate
 from providers.stability import translate as stability
+from providers.stable_diffusion import translate as stable_diffusion
 from providers.types import ImageRequest
 from router.settings import load_settings
 
@@ -85,6 +87,11 @@ def ideogram_result(body: bytes) -> Any:
     return made.pictures, made.warnings
 
 
+def to_stable_diffusion(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    made = stable_diffusion.to_call(request, model, info)
+    return {"path": made.path, **orjson.loads(made.body)}, made.warnings
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -99,6 +106,7 @@ WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "replicate": to_replicate,
     **{name: to_kin(dialect) for name, dialect in KIN.items()},
     "ideogram": to_ideogram,
+    "stable-diffusion": to_stable_diffusion,
     "stability": to_stability,
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
@@ -107,9 +115,18 @@ READERS: dict[str, Callable[[bytes], Any]] = {
     "replicate": state(replicate.state_of),
     **dict.fromkeys(KIN, items),
     "ideogram": ideogram_result,
+    "stable-diffusion": lambda body: len(stable_diffusion.pictures_from(body, 1)),
     "stability": lambda body: stability.picture_from(body).mime,
 }
-MODULES = (bfl_vectors, fal_vectors, replicate_vectors, openai_kin_vectors, ideogram_vectors, stability_vectors)
+MODULES = (
+    bfl_vectors,
+    fal_vectors,
+    ideogram_vectors,
+    openai_kin_vectors,
+    replicate_vectors,
+    stability_vectors,
+    stable_diffusion_vectors,
+)
 SENT: list[Sent] = [vector for module in MODULES for vector in module.SENT]
 TOLD: list[Told] = [vector for module in MODULES for vector in module.TOLD]
 
