@@ -8,12 +8,13 @@ PORT   ?= 8080
 CONFIG ?= config/turnout.yaml
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 
-.PHONY: help setup serve test bench lock clean
+.PHONY: help setup serve test bench simulate lock clean
 
 help:
 	@echo "make serve   run the router on http://$(HOST):$(PORT) (simulated upstreams while no provider key is set)"
 	@echo "make test    format, lint, types, import layers and every test"
 	@echo "make bench   CPU per request against a floor; PEERS=1 adds other gateways"
+	@echo "make simulate  judge routing in virtual time against an oracle and other routers' published rules"
 	@echo "make lock    resolve the dependencies again"
 
 setup: $(VENV)/.runtime
@@ -56,13 +57,16 @@ test: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python tests/bench/run.py $(if $(PEERS),--peers)
 
+simulate: setup
+	@$(BIN)/turnout simulate
+
 # Needs uv on the PATH. Universal: one lock for every platform, each file with its hashes.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 lock:
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) requirements-build.in -o requirements-build.lock
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
-	for client in openai-2 openai-3 agents; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
+	for client in openai-2 openai-3 agents s3; do $(LOCK) tests/clients/$$client.in -o tests/clients/$$client.lock; done
 	for folder in node codex; do (cd tests/clients/$$folder && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved=true); done
 
 clean:

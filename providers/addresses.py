@@ -133,6 +133,21 @@ def origin_of(url: str) -> str:
     return parse_address(url).origin
 
 
+def may_carry_key(url: str, base_url: str, domains: Iterable[str] = ()) -> bool:
+    """Whether a key for the API at `base_url` may go to `url`, which comes out of one of its answers.
+
+    Only to the API's own origin; and by https within those of the vendor's `domains` that the API itself lies in.
+    """
+    try:
+        address, own = parse_address(url), parse_address(base_url)
+    except FetchError:
+        return False
+    if address.origin == own.origin:
+        return True
+    shared = [domain for domain in domains if host_matches(own.host, (domain,))]
+    return address.scheme == "https" and address.port == _PORTS["https"] and host_matches(address.host, shared)
+
+
 def host_matches(host: str, names: Iterable[str]) -> bool:
     """Whether `host` is one of `names` or below one; a name may be written `cdn.example` or `*.cdn.example`."""
     bare = (name.lower().removeprefix("*.") for name in names)

@@ -1,5 +1,6 @@
 """The protocols every adapter fulfils. An adapter is handed its upstream client and table; it reads no environment."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol, runtime_checkable
 
 from providers.streams import ChatStream
@@ -8,9 +9,12 @@ from providers.types import (
     ChatResponse,
     EmbeddingRequest,
     EmbeddingResponse,
+    ImagePreview,
     ImageRequest,
     ImageResponse,
 )
+
+Show = Callable[[ImagePreview], Awaitable[None]]
 
 
 @runtime_checkable
@@ -48,6 +52,18 @@ class ImageProvider(Protocol):
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         """At most `per_call` pictures of the upstream's `model`; the caller fans out."""
+        ...
+
+
+@runtime_checkable
+class PreviewingProvider(Protocol):
+    """An image provider with models that show a picture while they make it."""
+
+    async def preview_images(self, request: ImageRequest, model: str, show: Show) -> ImageResponse:
+        """Like `images`, for one picture; `show` is awaited with each of its previews, as they come.
+
+        What fails after the first of them is a `StreamInterruptedError`, or what the upstream said.
+        """
         ...
 
 

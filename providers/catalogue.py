@@ -63,8 +63,21 @@ class Thinking(Struct, frozen=True, kw_only=True):
     can_disable: bool = False
 
 
+class PixelLimits(Struct, frozen=True, kw_only=True):
+    """The pixels an image model takes: both sides multiples of `multiple` within the sides, their product the areas.
+
+    `max_area` 0: the sides alone bound it.
+    """
+
+    multiple: int = 1
+    min_side: int = 64
+    max_side: int = 4096
+    min_area: int = 0
+    max_area: int = 0
+
+
 class ImageCapabilities(Struct, frozen=True, kw_only=True):
-    """What an image model takes. `tiers` and `ratios` empty: pixels are sent as they are.
+    """What an image model takes. `tiers`, `ratios`, `sizes` empty: pixels are sent, within `pixels` if that is known.
 
     `per_call` is how many pictures one upstream call can make; more than that is fanned out.
     """
@@ -72,6 +85,7 @@ class ImageCapabilities(Struct, frozen=True, kw_only=True):
     tiers: tuple[str, ...] = ()
     ratios: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
+    pixels: PixelLimits | None = None
     per_call: int = 1
     max_n: int = 10
     references: int = 0

@@ -1,6 +1,8 @@
 """Create-and-poll backends: submit once, poll with a growing interval, cancel upstream when nobody waits any more."""
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -35,13 +37,15 @@ class Done(Struct, Generic[T], frozen=True):
 class JobTimings(Struct, frozen=True, kw_only=True):
     """Seconds. Polling starts at `first_s` and grows by `step_s` up to `max_s`; `deadline_s` bounds the whole job.
 
-    Several upstreams count polls against their request quota, hence the growth.
+    Several upstreams count polls against their request quota, hence the growth. For `unknown_s` after its submission
+    an upstream may not know the job yet; later that means it is gone.
     """
 
     first_s: float = 1.0
     step_s: float = 1.0
     max_s: float = 5.0
     deadline_s: float = 300.0
+    unknown_s: float = math.inf
 
 
 # Of a poll: nothing about the job, only that this question was not answered.
@@ -63,6 +67,7 @@ async def run_job(
     job_id = await submit()
     lost: ProviderError | None = None
     interval_s = timings.first_s
+    submitted = time.monotonic()
     try:
         async with asyncio.timeout(timings.deadline_s):
             while True:
@@ -71,6 +76,8 @@ async def run_job(
                 except ProviderError as exc:
                     if not is_lost_poll(exc):
                         raise
+                    if isinstance(exc, ModelNotFoundError) and time.monotonic() - submitted > timings.unknown_s:
+                        raise UnavailableError("the image job is gone", outcome="job_failed", billed=True) from exc
                     lost, asked_s = exc, exc.retry_after_s
                 else:
                     if isinstance(state, Done):

@@ -1,7 +1,11 @@
 """What kind of picture or medium some bytes are, and which shape comes nearest. Pure; only what several places need."""
 
+import binascii
 import math
 from collections.abc import Sequence
+
+from providers.errors import BadResponseError
+from providers.types import GeneratedImage
 
 
 def sniff_mime(data: bytes) -> str | None:
@@ -78,3 +82,30 @@ def nearest_ratio(ratio: float, offered: Sequence[str]) -> tuple[str, float]:
 
     best = min(offered, key=distance)
     return best, math.exp(distance(best)) - 1
+
+
+def decoded_base64(text: str) -> bytes:
+    """Bytes of base64 as it comes: `data:` prefix, line breaks, URL-safe letters, no padding; b"" when it is none."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    if "-" in text or "_" in text:
+        text = text.replace("-", "+").replace("_", "/")
+    try:
+        return binascii.a2b_base64(text)
+    except binascii.Error:
+        bare = "".join(text.split()).rstrip("=")
+    except ValueError:
+        return b""  # not ASCII
+    bare = bare[: len(bare) - 1] if len(bare) % 4 == 1 else bare
+    try:
+        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4))
+    except binascii.Error:
+        return b""
+
+
+def to_picture(data: bytes, revised_prompt: str | None = None) -> GeneratedImage:
+    """The picture with the type its bytes show. Raises BadResponseError (`bad_image`) when they are none."""
+    mime = sniff_mime(data)
+    if mime is None:
+        raise BadResponseError("the upstream's picture is not an image", outcome="bad_image", billed=True)
+    return GeneratedImage(data=data, mime=mime, revised_prompt=revised_prompt)

@@ -1,5 +1,6 @@
 """Which adapter speaks which protocol: a literal table, no scanning, no import by name."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
@@ -7,17 +8,24 @@ from typing import Protocol
 from msgspec import Struct
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
+from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
 from providers.eachlabs.adapter import EachlabsProvider
+from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
 from providers.gemini.adapter import GeminiProvider
 from providers.gemini.credentials import google_tokens
 from providers.gemini.signature_cache import SignatureCache
 from providers.gemini.terms import terms_of
+from providers.ideogram.adapter import IdeogramProvider
 from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
+from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
 from providers.options import Cloud, GeminiOptions
+from providers.replicate.adapter import ReplicateProvider
+from providers.stability.adapter import StabilityProvider
+from providers.stable_diffusion.adapter import StableDiffusionProvider
 from providers.upstream import Upstream
 
 
@@ -71,7 +79,14 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     adapters: dict[str, Builder] = {
         "gemini": partial(_gemini, signatures=signatures),
         "openai": partial(_openai, signatures=signatures),
+        **{name: partial(_openai, signatures=signatures, dialect=kin) for name, kin in _KIN.items()},
         "eachlabs": _eachlabs,
+        "bfl": _bfl,
+        "stability": _stability,
+        "fal": _fal,
+        "replicate": _replicate,
+        "ideogram": _ideogram,
+        "stable-diffusion": _stable_diffusion,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -106,13 +121,21 @@ def _gemini(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) -
     return provider, [upstream]
 
 
-def _openai(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) -> Built:
+# OpenAI's wire for chat, and for images one of their own.
+_KIN: Mapping[str, ImageDialect] = {
+    "together": TOGETHER, "xai": XAI, "seedream": SEEDREAM, "openrouter": OPENROUTER,
+}  # fmt: skip
+
+
+def _openai(
+    spec: ProviderSpec, models: Catalogue, signatures: SignatureCache, dialect: ImageDialect | None = None
+) -> Built:
     headers = {"authorization": f"Bearer {spec.api_key}"} if spec.api_key else {}
     if spec.organization:
         headers["openai-organization"] = spec.organization
     upstream = _upstream(spec, headers)
     provider = OpenAIProvider(
-        spec.name, upstream, models, spec.fetcher, spec.result_hosts, is_foreign=signatures.knows_call
+        spec.name, upstream, models, spec.fetcher, spec.result_hosts, is_foreign=signatures.knows_call, dialect=dialect
     )
     return provider, [upstream]
 
@@ -121,6 +144,43 @@ def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"x-api-key": spec.api_key or ""})
     provider = EachlabsProvider(spec.name, upstream, spec.fetcher, models, JobTimings(), spec.result_hosts)
     return provider, [upstream]
+
+
+def _bfl(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"x-key": spec.api_key or ""})
+    return BflProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _stability(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
+    return StabilityProvider(spec.name, upstream, models), [upstream]
+
+
+def _fal(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Key {spec.api_key or ''}"})
+    return FalProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _replicate(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"authorization": f"Bearer {spec.api_key or ''}"})
+    return ReplicateProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts), [upstream]
+
+
+def _ideogram(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, {"api-key": spec.api_key or ""})
+    return IdeogramProvider(spec.name, upstream, spec.fetcher, models, spec.result_hosts), [upstream]
+
+
+def _stable_diffusion(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, _own_servers_key(spec.api_key))
+    return StableDiffusionProvider(spec.name, upstream, models), [upstream]
+
+
+def _own_servers_key(key: str | None) -> Mapping[str, str]:
+    """`user:password` is what such servers take themselves; anything else is for a proxy before them."""
+    if not key:
+        return {}
+    return {"authorization": f"Basic {b64encode(key.encode()).decode()}" if ":" in key else f"Bearer {key}"}
 
 
 def _litellm(spec: ProviderSpec, models: Catalogue) -> Built:

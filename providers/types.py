@@ -198,7 +198,8 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
     """One image request: a generation, or an edit when `images` is not empty.
 
     `extra` holds the caller's fields that the router does not know, for OpenAI-compatible backends.
-    How the answer is delivered (`response_format`) is the edge's business and not here.
+    How the answer is delivered (`response_format`) is the edge's business and not here. `partial_images` is how many
+    previews the caller would like to see on the way; backends that make none ignore it.
     """
 
     model: str
@@ -216,6 +217,7 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     images: tuple[ImageInput, ...] = ()
     mask: ImageInput | None = None
+    partial_images: int = 0
     strict: bool = False
     extra: Mapping[str, JsonValue] = {}
 
@@ -226,6 +228,14 @@ class GeneratedImage(Struct, frozen=True, kw_only=True):
     data: bytes
     mime: str
     revised_prompt: str | None = None
+
+
+class ImagePreview(Struct, frozen=True, kw_only=True):
+    """A picture on its way, as the upstream sent it; `index` counts the previews of one picture from 0."""
+
+    data: bytes
+    mime: str
+    index: int
 
 
 class ImageResponse(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import io
 import math
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 
@@ -84,26 +84,29 @@ class Upstream:
             await self._session.close()
             self._session = None
 
-    async def post(
+    def post(
         self,
         path: str,
         body: bytes | aiohttp.FormData,
         error_from: ErrorFrom,
         *,
         headers: Mapping[str, str] | None = None,
-    ) -> UpstreamResponse:
+    ) -> Awaitable[UpstreamResponse]:
         """POST and read the whole answer. `path` is joined to the base URL, or absolute."""
-        return await self._whole("POST", path, body, error_from, headers)
+        return self._whole("POST", path, body, error_from, headers)
 
-    async def get(
+    def get(
         self, path: str, error_from: ErrorFrom, *, headers: Mapping[str, str] | None = None
-    ) -> UpstreamResponse:
-        return await self._whole("GET", path, None, error_from, headers)
+    ) -> Awaitable[UpstreamResponse]:
+        return self._whole("GET", path, None, error_from, headers)
+
+    async def put(self, path: str, body: bytes, error_from: ErrorFrom) -> UpstreamResponse:
+        return await self._whole("PUT", path, body, error_from, None)
 
     async def stream(
         self,
         path: str,
-        body: bytes,
+        body: bytes | aiohttp.FormData,
         error_from: ErrorFrom,
         *,
         headers: Mapping[str, str] | None = None,

@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,28 +18,33 @@ from providers.fetch import Fetcher
 from providers.registry import Connected, ProviderSpec, connect
 from router.accounting.metrics import Metrics
 from router.api.chat import chat_completions
+from router.api.coalescing import Coalescer
+from router.api.detached import end_detached
 from router.api.embeddings import embeddings
 from router.api.envelope import error_answer
 from router.api.gateway import Endpoint, Gateway
 from router.api.guard import Guard
-from router.api.image_request import parse_edit, parse_generation
-from router.api.images import FileHandler, ImageHandler
+from router.api.image_jobs import ImageJobs, JobsHandler
+from router.api.image_request import parse_edit, parse_generation, parse_variation
+from router.api.images import FileHandler, ImageHandler, ImageService
 from router.api.models import ModelsHandler
 from router.api.ops import OpsHandler
 from router.api.responses.endpoint import ResponsesHandler, StoredResponses
 from router.api.responses.memory import ItemMemory
 from router.api.route import RouteHandler
 from router.errors import InvalidRequestError, NotFoundError, RouterError
-from router.pictures.store import PictureStore
+from router.pictures.bucket import BucketStore
+from router.pictures.store import PictureStore, Store, kept_swept
 from router.routing.health import Health
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
-from router.settings.values import Settings
+from router.settings.values import ImageSettings, Settings
 
 _PREFIXES = ("/v1", "", "/openai/v1")
 _EXPOSED = (
     "x-request-id", "retry-after", "openai-processing-ms", "x-router-model", "x-router-provider", "x-router-attempts",
     "x-router-reason", "x-router-cost-usd", "x-router-overhead-ms", "x-router-warnings", "x-router-sandbox",
+    "x-router-expected-cost-usd", "idempotent-replayed", "location", "preference-applied",
 )  # fmt: skip
 
 
@@ -71,13 +75,13 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
     planner = Planner(settings, compile_rules(settings), health, serving)
     metrics = Metrics(_labels(settings), health, settings.catalogue)
     gateway = Gateway(settings, planner, health, metrics, connected)
-    store = PictureStore(settings.images.store_dir, settings.images.ttl_s, settings.images.quota_bytes)
+    store = _store(settings.images)
     app = Application(
         title="Turnout",
         docs_url="/docs" if settings.server.docs else None,
         redoc_url=None,
         openapi_url="/openapi.json" if settings.server.docs else None,
-        lifespan=_lifespan(connected, fetcher, gateway),
+        lifespan=_lifespan(connected, fetcher, gateway, store),
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False},  # it would look for its configuration on every request
     )
@@ -139,7 +143,7 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
 
 
 def _lifespan(
-    connected: Connected, fetcher: Fetcher, gateway: Gateway
+    connected: Connected, fetcher: Fetcher, gateway: Gateway, store: Store
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -148,21 +152,33 @@ def _lifespan(
             for upstream in connected.upstreams:
                 await upstream.open()
                 stack.push_async_callback(upstream.aclose)
+            await stack.enter_async_context(kept_swept(store))
             await fetcher.open()
             stack.push_async_callback(fetcher.aclose)
+            stack.push_async_callback(end_detached, gateway)
             yield
 
     return lifespan
 
 
-def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetcher | None) -> dict[str, ASGIApp]:
+def _store(images: ImageSettings) -> Store:
+    """The bucket where one is configured, else the local folder."""
+    if images.bucket is not None:
+        return BucketStore(images.bucket, images.ttl_s, images.quota_bytes)
+    return PictureStore(images.store_dir, images.ttl_s, images.quota_bytes)
+
+
+def _add_routes(app: FastAPI, gateway: Gateway, store: Store, media: Fetcher | None) -> dict[str, ASGIApp]:
     """Register every path under each prefix; gives the raw endpoints by path. `media` opens callers' URLs."""
     memory = ItemMemory()
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
     answer: ASGIApp = Endpoint(gateway, "chat", ResponsesHandler(memory))
     embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
-    generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, store))
-    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(partial(parse_edit, fetcher=media), store))
+    images = ImageService(store, media, Coalescer(), ImageJobs(gateway.settings.images.ttl_s))
+    generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, images))
+    edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, images))
+    vary: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_variation, images))
+    jobs = JobsHandler(gateway, images.jobs)
     stored = StoredResponses(gateway).__call__
     models, route, ops = ModelsHandler(gateway), RouteHandler(gateway, memory), OpsHandler(gateway)
     raw = {
@@ -171,6 +187,7 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
         "/images/generations": generate,
         "/images": generate,
         "/images/edits": edit,
+        "/images/variations": vary,
         "/embeddings": embed,
     }
     hot = {prefix + path: endpoint for prefix in _PREFIXES for path, endpoint in raw.items()}
@@ -181,8 +198,14 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: PictureStore, media: Fetc
             Route(f"{prefix}/models/{{model:path}}", models.one, methods=["GET"]),
             Route(f"{prefix}/route", route.plan, methods=["POST"]),
             Route(f"{prefix}/requests/{{id}}", route.request, methods=["GET"]),
-            Route(f"{prefix}/images/files/{{file}}", FileHandler(store).__call__, methods=["GET"]),
+            Route(f"{prefix}/images/jobs/{{id}}", jobs.show, methods=["GET"]),
+            Route(f"{prefix}/images/jobs/{{id}}", jobs.cancel, methods=["DELETE"]),
             Route(f"{prefix}/responses/{{rest:path}}", stored, methods=["GET", "POST", "DELETE"]),
+        ]
+    if isinstance(store, PictureStore):  # a bucket serves its pictures itself
+        routes += [
+            Route(f"{prefix}/images/files/{{file}}", FileHandler(store).__call__, methods=["GET"])
+            for prefix in _PREFIXES
         ]
     routes += [
         Route("/", ops.root, methods=["GET"]),

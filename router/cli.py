@@ -1,4 +1,7 @@
-"""The command line: `turnout serve | check | schema`. Exit codes: 0, 2 for a configuration that cannot be used."""
+"""The command line: `turnout serve | check | schema | simulate`.
+
+Exit codes: 0, 2 for a configuration, a name or a file that cannot be used.
+"""
 
 import importlib.metadata
 import json
@@ -89,6 +92,33 @@ def check(config: ConfigOption = None) -> None:
     typer.echo(f"ok: {len(settings.providers)} providers ({on} on), {models} models, {len(settings.aliases)} aliases")
     if not has_provider_key(settings):
         typer.echo("no provider key is set: `turnout serve` will answer from the sandbox")
+
+
+@app.command()
+def simulate(
+    scenarios: Annotated[list[str] | None, typer.Argument(help="s1 ... s6, s6x8. Default: all.")] = None,
+    players: Annotated[str, typer.Option(help="Ways of routing, by comma. Default: all but ablations.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each scenario.")] = 20,
+    first_seed: Annotated[int, typer.Option(help="The first of the seeds.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes. Default: as many as there are cores.")] = (
+        os.cpu_count() or 1
+    ),
+    trace: Annotated[Path | None, typer.Option(help="Arrivals and lengths from a CSV of Azure's LLM traces.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; `-`: to stdout.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Write pictures to this folder (`turnout[plots]`).")] = None,
+) -> None:
+    """Judge routing in virtual time, against an oracle and against other routers' published rules."""
+    # here and not above: it imports all of the routing
+    from router.simulate.command import Request, UnknownNameError, run
+
+    names = tuple(name.strip() for name in players.split(",") if name.strip())
+    try:
+        run(Request(tuple(scenarios or ()), names, seeds, first_seed, jobs, trace, json_file, plots))
+    except SettingsError as exc:
+        _refuse(exc.problems)
+    except (UnknownNameError, OSError) as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(2) from exc
 
 
 @app.command()

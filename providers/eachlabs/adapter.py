@@ -3,23 +3,21 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from yarl import URL
-
+from providers.addresses import may_carry_key
 from providers.catalogue import Catalogue, lookup
 from providers.eachlabs.translate import (
     Result,
     cancel_url,
-    data_url_bytes,
     error_from,
-    picture_of,
     prediction_id,
     state_of,
     to_prediction,
     warnings_of,
 )
 from providers.errors import ProviderError
-from providers.fetch import Fetcher, fetch_result
+from providers.fetch import Fetcher
 from providers.jobs import Done, JobTimings, Pending, run_job
+from providers.results import Results
 from providers.types import ImageRequest, ImageResponse
 from providers.upstream import Upstream
 
@@ -43,17 +41,15 @@ class EachlabsProvider:
     ) -> None:
         self.name = name
         self._upstream = upstream
-        self._fetcher = fetcher
+        self._results = Results(fetcher, upstream.base_url, result_hosts)
         self._models = models
         self._timings = timings or JobTimings()
-        self._result_hosts = result_hosts
-        self._origin = URL(upstream.base_url).origin()
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         body = to_prediction(request, model, lookup(self._models, self.name, model))
         try:
             result = await self._run(body)
-            picture = picture_of(await self._fetch(result.url))
+            picture = await self._results.picture(result.url)
         except ProviderError as error:
             error.provider = self.name
             raise
@@ -74,25 +70,11 @@ class EachlabsProvider:
             return state_of(answer)
 
         async def cancel(_job_id: str) -> None:
-            url = _url(cancel_at or "")
-            if url is not None and url.origin() == self._origin:
-                await self._upstream.post(str(url), b"{}", _error_from)
+            if cancel_at is not None and may_carry_key(cancel_at, self._upstream.base_url):
+                await self._upstream.post(cancel_at, b"{}", _error_from)
 
         return await run_job(submit, poll, cancel, self._timings)
-
-    async def _fetch(self, address: str) -> bytes:
-        if address.startswith("data:"):
-            return data_url_bytes(address)
-        return await fetch_result(self._fetcher, address, base_url=self._upstream.base_url, hosts=self._result_hosts)
 
 
 def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     return error_from(status, headers, body, datetime.now(UTC))
-
-
-def _url(text: str) -> URL | None:
-    try:
-        url = URL(text, encoded=True)  # a signed address must go out as it came
-        return url if url.scheme in ("http", "https") and url.host and url.user is None else None
-    except ValueError:
-        return None

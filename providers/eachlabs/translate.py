@@ -8,29 +8,23 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import orjson
 from msgspec import Struct
 
+from providers.answers import json_object, message_in, money_in
 from providers.catalogue import ImageCapabilities, ModelInfo
 from providers.errors import (
-    AuthenticationError,
-    BadRequestError,
     BadResponseError,
-    ModelNotFoundError,
     ProviderError,
-    QuotaExhaustedError,
-    RateLimitedError,
     UnavailableError,
-    UnsupportedFieldError,
-    UpstreamTimeoutError,
 )
+from providers.image_terms import refuse_unable, require_lossless
 from providers.jobs import Done, Pending
-from providers.pictures import nearest_ratio, sniff_mime
-from providers.redact import redacted
-from providers.retry_after import parse_retry_after
-from providers.types import GeneratedImage, ImageRequest, ImageSize, JsonObject, JsonValue
+from providers.pictures import nearest_ratio
+from providers.statuses import status_error
+from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue
 
 IGNORED = ("user", "moderation", "output_compression", "output_format", "quality", "input_fidelity", "extra")
 """Request fields without a counterpart. The router transcodes to `output_format` itself; `quality` is warned about."""
@@ -38,6 +32,7 @@ IGNORED = ("user", "moderation", "output_compression", "output_format", "quality
 _FAILED = frozenset({"error", "failed", "cancelled", "canceled"})
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _OUTPUT_KEYS = ("url", "image", "image_url", "images", "output", "outputs", "result")
+_ABLE = ImageCapabilities(references=1)
 _MAX_DEPTH = 6  # an output is a URL in a list in an object, not a tree
 
 
@@ -85,7 +80,7 @@ def warnings_of(request: ImageRequest) -> tuple[str, ...]:
 
 def prediction_id(body: bytes) -> str:
     """The id of a created prediction. Raises BadResponseError when there is none that could stand in a path."""
-    answer = _object(body)
+    answer = json_object(body)
     found = answer.get("predictionID") or answer.get("prediction_id") or answer.get("id")
     if not isinstance(found, str) or not _ID.fullmatch(found):
         raise BadResponseError("the upstream created no prediction", outcome="parse", billed=True)
@@ -95,7 +90,7 @@ def prediction_id(body: bytes) -> str:
 def cancel_url(body: bytes) -> str | None:
     """Where the prediction can be cancelled, by its own word; the caller checks the origin."""
     try:
-        urls = _object(body).get("urls")
+        urls = json_object(body).get("urls")
     except BadResponseError:
         return None
     url = urls.get("cancel") if isinstance(urls, dict) else None
@@ -107,10 +102,10 @@ def state_of(body: bytes) -> Pending | Done[Result]:
 
     Raises UnavailableError (`job_failed`) for one that failed, BadResponseError (`empty`) for one without a picture.
     """
-    answer = _object(body)
+    answer = json_object(body)
     status = answer.get("status")
     metrics = answer.get("metrics")
-    cost_usd = _cost(metrics.get("cost")) if isinstance(metrics, dict) else None
+    cost_usd = money_in(metrics.get("cost")) if isinstance(metrics, dict) else None
     if isinstance(status, str) and status.lower() in _FAILED:
         raise UnavailableError("the image job failed", outcome="job_failed", billed=bool(cost_usd))
     if not isinstance(status, str) or status.lower() != "success":
@@ -121,49 +116,14 @@ def state_of(body: bytes) -> Pending | Done[Result]:
     return Done(Result(url=url, cost_usd=cost_usd))
 
 
-def picture_of(data: bytes) -> GeneratedImage:
-    mime = sniff_mime(data)
-    if mime is None:
-        raise BadResponseError("the upstream's picture is not an image", outcome="bad_image", billed=True)
-    return GeneratedImage(data=data, mime=mime)
-
-
-def data_url_bytes(url: str) -> bytes:
-    """The bytes of a base64 `data:` URL; b"" when they cannot be read, which no picture is."""
-    try:
-        return base64.b64decode(url.partition(",")[2])
-    except ValueError:
-        return b""
-
-
 def error_from(status: int, headers: Mapping[str, str], body: bytes, now: datetime | None = None) -> ProviderError:
     """The error for `{"error": "..."}` with a bad status. `now` (aware) is for a `retry-after` that is a date."""
-    wait_s = parse_retry_after(headers, now)
-    match status:
-        case 401 | 403:
-            return AuthenticationError("the upstream refused the router's key", status=status)
-        case 402:
-            return QuotaExhaustedError("the upstream's quota is used up", status=status, retry_after_s=wait_s)
-        case 404 | 405:
-            return ModelNotFoundError("the upstream does not know the configured model", status=status)
-        case 408 | 504 | 524:
-            return UpstreamTimeoutError("the upstream took too long", status=status)
-        case 429:
-            return RateLimitedError("the upstream's rate limit is reached", status=status, retry_after_s=wait_s)
-    if 400 <= status < 500:
-        return BadRequestError(_message(body) or "the upstream refused the request", status=status)
-    return UnavailableError("the upstream is unavailable", status=status, retry_after_s=wait_s)
+    return status_error(status, headers, message_in(body), now)
 
 
 def _refuse(request: ImageRequest) -> None:
-    if request.mask is not None:
-        raise UnsupportedFieldError("this backend takes no mask", param="mask")
-    if request.background == "transparent":
-        raise UnsupportedFieldError("this backend makes no transparent pictures", param="background")
-    if len(request.images) > 1:
-        raise UnsupportedFieldError("this backend takes one reference picture", param="image")
-    if request.strict and warnings_of(request):
-        raise UnsupportedFieldError("this backend has no quality setting", param="quality")
+    refuse_unable(request, _ABLE)
+    require_lossless(request, warnings_of(request))
 
 
 def _first_url(output: JsonValue, depth: int = 0) -> str | None:
@@ -177,32 +137,3 @@ def _first_url(output: JsonValue, depth: int = 0) -> str | None:
     if not isinstance(output, list):
         return None
     return next((url for item in output if (url := _first_url(item, depth + 1))), None)
-
-
-def _cost(value: JsonValue) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        cost = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return cost if cost.is_finite() and cost >= 0 else None
-
-
-def _message(body: bytes) -> str:
-    try:
-        error = _object(body).get("error")
-    except BadResponseError:
-        return ""
-    text = error.get("message") if isinstance(error, dict) else error
-    return redacted(text) if isinstance(text, str) else ""
-
-
-def _object(body: bytes) -> JsonObject:
-    try:
-        decoded: JsonValue = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise BadResponseError("the upstream's answer is not JSON", outcome="parse") from exc
-    if not isinstance(decoded, dict):
-        raise BadResponseError("the upstream's answer is not an object", outcome="parse")
-    return decoded

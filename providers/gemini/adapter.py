@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import orjson
@@ -18,7 +18,7 @@ from providers.gemini.embeddings import MAX_PER_CALL, from_batch_embed, to_batch
 from providers.gemini.failures import error_from
 from providers.gemini.images import from_image_content, to_image_content
 from providers.gemini.interleaved import Interleaved
-from providers.gemini.media import inlined, load_media
+from providers.gemini.media import inlined, load_media, names_media
 from providers.gemini.request import to_generate_content
 from providers.gemini.response import from_generate_content
 from providers.gemini.signature_cache import Recall, SignatureCache
@@ -84,12 +84,14 @@ class GeminiProvider:
         try:
             model, info = self._model(model)
             count = _choices(request)
-            request = await self._with_media(request)
+            if names_media(request):
+                request = await self._with_media(request)
             recall = self._recall(request, info)
             translated = to_generate_content(request, info, self._terms, recall)
             body = _encoded(translated.body)
-            calls = [self._one(body, translated, recall, model) for _ in range(count)]
-            return await calls[0] if count == 1 else _merged(await all_or_none(calls))
+            if count == 1:
+                return await self._one(body, translated, recall, model)
+            return _merged(await all_or_none([self._one(body, translated, recall, model) for _ in range(count)]))
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
             raise
@@ -99,7 +101,8 @@ class GeminiProvider:
         try:
             model, info = self._model(model)
             count = _choices(request)
-            request = await self._with_media(request)
+            if names_media(request):
+                request = await self._with_media(request)
             recall = self._recall(request, info)
             translated = to_generate_content(request, info, self._terms, recall)
             sources = await self._open(model, translated, count)
@@ -192,7 +195,9 @@ class GeminiProvider:
 
     async def _post(self, model: str, body: bytes, translated: Translated) -> UpstreamResponse:
         path = f"{self._terms.path(model)}:generateContent"
-        headers = await self._headers(translated)
+        tokens, headers = self._tokens, translated.headers
+        if tokens is not None:
+            headers = {**headers, **await tokens.headers()}
         try:
             return await self._upstream.post(path, body, error_from, headers=headers)
         except AuthenticationError:
@@ -201,18 +206,14 @@ class GeminiProvider:
 
     async def _stream(self, model: str, body: bytes, translated: Translated) -> ByteStream:
         path = f"{self._terms.path(model)}:streamGenerateContent?alt=sse"
-        headers = await self._headers(translated)
+        tokens, headers = self._tokens, translated.headers
+        if tokens is not None:
+            headers = {**headers, **await tokens.headers()}
         try:
             return await self._upstream.stream(path, body, error_from, headers=headers)
         except AuthenticationError:
             self._forget_token()
             raise
-
-    async def _headers(self, translated: Translated) -> Mapping[str, str]:
-        """What goes beside the fixed headers: this request's own, and a token where one is needed."""
-        if self._tokens is None:
-            return translated.headers
-        return {**translated.headers, **await self._tokens.headers()}
 
     def _forget_token(self) -> None:
         if self._tokens is not None:

@@ -42,7 +42,7 @@ async def load_media(request: ChatRequest, fetcher: Fetcher, *, max_total_bytes:
     Raises BadRequestError (`invalid_image_url`, `param` the part's path) for the first that cannot be had, and for more
     than 32 addresses or `max_total_bytes` in all.
     """
-    if not _may_name_media(request.messages_json):
+    if not names_media(request):
         return
     wanted: dict[str, str] = {}
     for slot in _slots(request.messages()):
@@ -74,11 +74,13 @@ def inlined(request: ChatRequest) -> ChatRequest:
     return replace(request, messages_json=orjson.dumps(messages))
 
 
-def _may_name_media(messages_json: bytes) -> bool:
-    """A look at the bytes: most prompts name no medium by URL and are not decoded for this. JSON may escape slashes."""
-    return any(part in messages_json for part in (b'_url"', b'"file', b'"input_')) and (
-        b"://" in messages_json or b":\\/\\/" in messages_json
-    )
+def names_media(request: ChatRequest) -> bool:
+    """Whether there may be a medium's URL among the bytes: most prompts have none and are not decoded for this.
+
+    JSON may escape slashes.
+    """
+    found = request.messages_json
+    return (b"://" in found or b":\\/\\/" in found) and (b'_url"' in found or b'"file' in found or b'"input_' in found)
 
 
 def _slots(messages: list[JsonObject]) -> Iterator[_Slot]:

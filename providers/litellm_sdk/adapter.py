@@ -25,10 +25,11 @@ from providers.litellm_sdk.chunks import ChunkSource, plain
 from providers.litellm_sdk.errors import error_of
 from providers.litellm_sdk.loading import close_clients, load_litellm
 from providers.openai.history import without_traces
-from providers.openai.images import ImageItem, from_images, to_picture
+from providers.openai.images import ImageItem, from_images
 from providers.openai.response import from_chat_completion
 from providers.openai.stream import ChunkTranslator
 from providers.openai.usage import usage_from
+from providers.pictures import to_picture
 from providers.streams import ChatStream
 from providers.types import (
     ChatRequest,

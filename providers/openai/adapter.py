@@ -7,30 +7,36 @@ from datetime import UTC, datetime
 import aiohttp
 from msgspec import structs
 
+from providers.base import Show
 from providers.batches import in_batches
 from providers.catalogue import Catalogue, EmbeddingCapabilities, lookup
 from providers.errors import (
     BadResponseError,
+    ContentBlockedError,
     ProviderError,
     StreamInterruptedError,
-    UnavailableError,
-    UpstreamTimeoutError,
 )
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
+from providers.forms import form_of
+from providers.openai.dialects import ImageDialect, to_dialect
 from providers.openai.embeddings import from_embeddings, to_embeddings_body
+from providers.openai.image_stream import ImageEvents
 from providers.openai.images import (
-    FormFile,
+    ImageAnswer,
     ImageItem,
     from_images,
     image_warnings,
+    is_gpt_image,
     to_edit_form,
     to_generation_body,
-    to_picture,
 )
 from providers.openai.request import request_warnings, to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator, to_chunks
+from providers.pictures import to_picture
+from providers.sse import EventDecoder
+from providers.statuses import may_be_billed
 from providers.streams import ChatStream
 from providers.types import (
     ChatRequest,
@@ -41,12 +47,10 @@ from providers.types import (
     ImageRequest,
     ImageResponse,
 )
-from providers.upstream import ByteStream, Upstream, UpstreamResponse
+from providers.upstream import ByteStream, Upstream
 from providers.vectors import joined
 
 _CHAT = "/chat/completions"
-# Failures that left the upstream no chance to make a picture.
-_NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "protocol", "overloaded", "config"})
 
 
 class OpenAIProvider:
@@ -54,7 +58,7 @@ class OpenAIProvider:
 
     `fetcher` opens the URLs of pictures that come as such, at the upstream's own origin and at public hosts (with
     `result_hosts`: at those only); without one they count as not delivered. `is_foreign` says of a caller's tool call,
-    by its id, that another provider has signed it.
+    by its id, that another provider has signed it. `dialect` is how its images wire departs from OpenAI's, if it does.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class OpenAIProvider:
         result_hosts: tuple[str, ...] = (),
         *,
         is_foreign: Callable[[str, str], bool] | None = None,
+        dialect: ImageDialect | None = None,
     ) -> None:
         self.name = name
         self._upstream = upstream
@@ -73,6 +78,7 @@ class OpenAIProvider:
         self._fetcher = fetcher
         self._result_hosts = result_hosts
         self._is_foreign = is_foreign
+        self._dialect = dialect
 
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         info = lookup(self._models, self.name, model)
@@ -125,24 +131,53 @@ class OpenAIProvider:
             raise
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
-        info = lookup(self._models, self.name, model)
-        warnings = list(image_warnings(request, model))
         try:
-            if request.images:
-                form = _form(*to_edit_form(request, model, info))
-                answer = await self._upstream.post("/images/edits", form, _error_from)
-            else:
-                body = to_generation_body(request, model, info)
-                answer = await self._upstream.post("/images/generations", body, _error_from)
-            return await self._pictures(answer, model, warnings)
+            path, body, warnings = self._image_call(request, model)
+            answer = await self._upstream.post(path, body, _error_from)
+            return await self._pictures(from_images(answer.body, model=model), warnings)
         except ProviderError as error:
-            error.provider = self.name
-            error.billed = error.billed or _may_be_billed(error)
+            self._mark(error)
             raise
 
-    async def _pictures(self, answer: UpstreamResponse, model: str, warnings: list[str]) -> ImageResponse:
-        """The pictures of an answer; broken ones among good ones become warnings."""
-        read = from_images(answer.body, model=model)
+    async def preview_images(self, request: ImageRequest, model: str, show: Show) -> ImageResponse:
+        if self._dialect is not None or not is_gpt_image(model):
+            return await self.images(request, model)
+        events = ImageEvents(model)
+        try:
+            path, body, warnings = self._image_call(request, model, stream=True)
+            async with await self._upstream.stream(path, body, _error_from) as source:
+                if "json" in source.headers.get("content-type", ""):
+                    return await self._pictures(from_images(await _whole(source), model=model), warnings)
+                await _follow(source, events, show)
+            return await self._pictures(events.finish(), warnings)
+        except ProviderError as error:
+            error.billed = error.billed or events.shown
+            self._mark(error)
+            raise
+
+    def _image_call(
+        self, request: ImageRequest, model: str, *, stream: bool = False
+    ) -> tuple[str, bytes | aiohttp.FormData, tuple[str, ...]]:
+        """The path and the body of one call, and the fields it has no place for."""
+        info = lookup(self._models, self.name, model)
+        if self._dialect is not None:
+            asked = to_dialect(request, model, info, self._dialect)
+            return asked.path, asked.body, asked.warnings
+        warnings = image_warnings(request, model)
+        if request.images:
+            return "/images/edits", form_of(*to_edit_form(request, model, info, stream=stream)), warnings
+        return "/images/generations", to_generation_body(request, model, info, stream=stream), warnings
+
+    def _mark(self, error: ProviderError) -> None:
+        error.provider = self.name
+        if isinstance(error, ContentBlockedError):
+            error.code = "moderation_blocked"  # as OpenAI's own images say it, whatever this upstream's word
+        else:
+            error.billed = error.billed or may_be_billed(error)
+
+    async def _pictures(self, read: ImageAnswer, told: tuple[str, ...]) -> ImageResponse:
+        """The pictures of an answer; broken ones among good ones become warnings beside those already `told`."""
+        warnings = list(told)
         pictures: list[GeneratedImage] = []
         failure: ProviderError | None = None
         for place, item in enumerate(read.items):
@@ -165,6 +200,8 @@ class OpenAIProvider:
         """The item's bytes. A URL is fetched without our key."""
         if item.data is not None:
             return item.data
+        if item.error is not None:
+            raise item.error
         if self._fetcher is None:
             raise BadResponseError("the upstream's picture lies elsewhere", outcome="bad_image", billed=True)
         base_url = self._upstream.base_url
@@ -178,6 +215,24 @@ class OpenAIProvider:
             raise
 
 
+async def _follow(source: ByteStream, events: ImageEvents, show: Show) -> None:
+    """Read a streamed picture until it has come: what an upstream does with the connection afterwards is no matter."""
+    decoder = EventDecoder()
+    try:
+        async for data in source:
+            for event in decoder.feed(data):
+                for preview in events.feed(event):
+                    await show(preview)
+            if events.complete:
+                return
+    except StreamInterruptedError as error:
+        if events.shown:
+            raise
+        raise before_content(error) from error
+    for event in decoder.finish():  # what a missing last blank line held back
+        events.feed(event)
+
+
 async def _whole(source: ByteStream) -> bytes:
     try:
         return b"".join([data async for data in source])
@@ -185,24 +240,8 @@ async def _whole(source: ByteStream) -> bytes:
         raise before_content(error) from error
 
 
-def _form(texts: list[tuple[str, str]], files: list[FormFile]) -> aiohttp.FormData:
-    form = aiohttp.FormData()
-    for name, text in texts:
-        form.add_field(name, text)
-    for file in files:
-        form.add_field(file.field, file.data, filename=file.filename, content_type=file.mime)
-    return form
-
-
 def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     return error_from(status, headers, body, datetime.now(UTC))
-
-
-def _may_be_billed(error: ProviderError) -> bool:
-    """Whether the upstream may have made the picture before it failed: a 5xx, a lost answer, a timeout."""
-    if error.outcome in _NOT_BILLED or error.status == 503:
-        return False
-    return isinstance(error, UnavailableError | UpstreamTimeoutError | BadResponseError)
 
 
 def _new_id() -> str:

@@ -90,7 +90,8 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes, now: dateti
 def inner_error(error: JsonValue, headers: Mapping[str, str] | None = None) -> ProviderError:
     """The error for an error object inside a 200, plain or streamed: as if its own status had been the answer's."""
     fault = fault_from({"error": error} if isinstance(error, str) else error)
-    status = fault.status or next((_STATUS_OF[name] for name in fault.codes if name in _STATUS_OF), 500)
+    usual = 400 if fault.moderated else 500
+    status = fault.status or next((_STATUS_OF[name] for name in fault.codes if name in _STATUS_OF), usual)
     return error_for(status, fault, parse_retry_after(headers, None) if headers else None)
 
 
@@ -188,9 +189,18 @@ def _status(error: JsonObject) -> int | None:
 def _moderated(error: JsonObject) -> bool:
     """OpenRouter lists the flagged categories in `metadata.reasons`, Azure a filter result in `innererror`."""
     metadata, inner = error.get("metadata"), error.get("innererror")
-    return (isinstance(metadata, dict) and bool(metadata.get("reasons"))) or (
-        isinstance(inner, dict) and "content_filter_result" in inner
+    return (
+        (isinstance(metadata, dict) and bool(metadata.get("reasons")))
+        or (isinstance(inner, dict) and "content_filter_result" in inner)
+        or _named_moderated(error.get("code"))
     )
+
+
+def _named_moderated(code: JsonValue) -> bool:
+    """Seedream says what was found where: `OutputImageSensitiveContentDetected`, `InputTextRiskDetection`."""
+    if not isinstance(code, str):
+        return False
+    return "SensitiveContent" in code or code.endswith("RiskDetection") or code == "PolicyViolation"
 
 
 def _reasons(details: JsonValue) -> list[JsonValue]:

@@ -1,7 +1,5 @@
 """ImageRequest -> `/images/generations` JSON or `/images/edits` form, and the answer back. Pure; no fetching."""
 
-import binascii
-import math
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -9,28 +7,32 @@ import orjson
 from msgspec import Struct
 
 from providers.catalogue import ImageCapabilities, ModelInfo
-from providers.errors import BadResponseError, ContentBlockedError, UnsupportedFieldError
+from providers.errors import BadResponseError, ContentBlockedError, ProviderError, UnsupportedFieldError
+from providers.forms import FormFile, form_file
 from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
-from providers.pictures import sniff_mime
-from providers.types import GeneratedImage, ImageInput, ImageRequest, ImageSize, JsonObject, JsonValue, Usage
+from providers.pictures import decoded_base64, nearest_ratio
+from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
 """Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
 
 _GPT_QUALITY = {"standard": "medium", "hd": "high"}
 _COMPRESSED = ("jpeg", "webp")
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "image/avif": "avif"}
 
 
 class ImageItem(Struct, frozen=True, kw_only=True):
-    """One item of the answer: bytes, or a URL somebody has to fetch; `refused` when the upstream filtered it."""
+    """One item of the answer: bytes, or a URL somebody has to fetch; `refused` when the upstream filtered it.
+
+    `error` is what the upstream says of this picture in its place (Seedream).
+    """
 
     data: bytes | None = None
     url: str | None = None
     revised_prompt: str | None = None
     refused: bool = False
+    error: ProviderError | None = None
 
 
 class ImageAnswer(Struct, frozen=True, kw_only=True):
@@ -40,30 +42,23 @@ class ImageAnswer(Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None = None
 
 
-class FormFile(Struct, frozen=True, kw_only=True):
-    """One file part of an edit: field name, bytes, MIME type and a file name that agrees with it."""
-
-    field: str
-    data: bytes
-    mime: str
-    filename: str
+def to_generation_body(request: ImageRequest, model: str, info: ModelInfo, *, stream: bool = False) -> bytes:
+    """The JSON body of `POST /images/generations`; with `stream` the request's previews are asked for as well."""
+    return orjson.dumps(image_fields(request, model, info) | _streamed(request, stream=stream))
 
 
-def to_generation_body(request: ImageRequest, model: str, info: ModelInfo) -> bytes:
-    """The JSON body of `POST /images/generations`."""
-    return orjson.dumps(image_fields(request, model, info))
-
-
-def to_edit_form(request: ImageRequest, model: str, info: ModelInfo) -> tuple[list[tuple[str, str]], list[FormFile]]:
+def to_edit_form(
+    request: ImageRequest, model: str, info: ModelInfo, *, stream: bool = False
+) -> tuple[list[tuple[str, str]], list[FormFile]]:
     """Text fields and files of `POST /images/edits`, in the order the SDKs send them: text first.
 
     One picture is `image`, several are repeated `image[]`; nested values are `svg[model]`, lists `name[]`.
     """
-    texts = list(_texts(image_fields(request, model, info)))
+    texts = list(_texts(image_fields(request, model, info) | _streamed(request, stream=stream)))
     field = "image" if len(request.images) == 1 else "image[]"
-    files = [_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
+    files = [form_file(field, image, f"image-{place}") for place, image in enumerate(request.images)]
     if request.mask is not None:
-        files.append(_file("mask", request.mask, "mask"))
+        files.append(form_file("mask", request.mask, "mask"))
     return texts, files
 
 
@@ -120,6 +115,9 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
         raise error
     raw, usage, served = answer.get("data"), answer.get("usage"), answer.get("model")
     items = tuple(_item(item) for item in raw if isinstance(item, dict)) if isinstance(raw, list) else ()
+    errors = [item.error for item in items if item.error is not None]
+    if errors and len(errors) == len(items):
+        raise errors[0]
     if items and all(item.refused for item in items):
         raise ContentBlockedError("the picture was refused by a safety filter", code="moderation_blocked", billed=True)
     if not any(item.data or item.url for item in items):
@@ -133,31 +131,8 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
     )
 
 
-def to_picture(data: bytes, revised_prompt: str | None = None) -> GeneratedImage:
-    """The picture with the type its bytes show. Raises BadResponseError (`bad_image`) when they are none."""
-    mime = sniff_mime(data)
-    if mime is None:
-        raise BadResponseError("the upstream's picture is not an image", outcome="bad_image", billed=True)
-    return GeneratedImage(data=data, mime=mime, revised_prompt=revised_prompt)
-
-
-def decoded_base64(text: str) -> bytes:
-    """Bytes of base64 as it comes: `data:` prefix, line breaks, URL-safe letters, no padding; b"" when it is none."""
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    if "-" in text or "_" in text:
-        text = text.replace("-", "+").replace("_", "/")
-    try:
-        return binascii.a2b_base64(text)
-    except binascii.Error:
-        bare = "".join(text.split()).rstrip("=")
-    except ValueError:
-        return b""  # not ASCII
-    bare = bare[: len(bare) - 1] if len(bare) % 4 == 1 else bare
-    try:
-        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4))
-    except binascii.Error:
-        return b""
+def _streamed(request: ImageRequest, *, stream: bool) -> JsonObject:
+    return {"stream": True, "partial_images": request.partial_images} if stream else {}
 
 
 def _prompt(request: ImageRequest) -> str:
@@ -171,15 +146,7 @@ def _size(size: ImageSize | None, can: ImageCapabilities | None) -> JsonObject:
     if can is None or not can.ratios:
         return {"size": str(size)}
     tier = next((name for name in can.tiers if name.casefold() == size.tier.casefold()), None)
-    return {"aspect_ratio": min(can.ratios, key=lambda name: _distance(name, size.ratio)), "resolution": tier}
-
-
-def _distance(name: str, ratio: float) -> float:
-    width, _, height = name.partition(":")
-    try:
-        return abs(math.log(float(width) / float(height) / ratio))
-    except (ValueError, ZeroDivisionError):
-        return math.inf  # "auto" and the like
+    return {"aspect_ratio": nearest_ratio(size.ratio, can.ratios)[0], "resolution": tier}
 
 
 def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:
@@ -196,17 +163,16 @@ def _text(value: JsonValue) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _file(field: str, image: ImageInput, stem: str) -> FormFile:
-    name = f"{stem}.{_EXTENSIONS.get(image.mime, 'png')}"  # ours: a caller's file name could carry anything
-    return FormFile(field=field, data=image.data, mime=image.mime, filename=name)
-
-
 def _item(item: JsonObject) -> ImageItem:
     text, url, prompt = item.get("b64_json"), item.get("url"), item.get("revised_prompt")
     data = decoded_base64(text) if isinstance(text, str) and text else None
     if data is None and isinstance(url, str) and url.startswith("data:"):
         data, url = decoded_base64(url), None
+    error = inner_error(item["error"]) if item.get("error") else None
+    if error is not None:
+        error.billed = True
     return ImageItem(
+        error=error,
         data=data or None,
         url=url if isinstance(url, str) and url and not data else None,
         revised_prompt=prompt if isinstance(prompt, str) and prompt else None,

@@ -13,19 +13,20 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
-from providers.sandbox import gemini
+from providers.sandbox.bfl import Bfl
 from providers.sandbox.breakage import break_line, refusal
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.delivery import deliver, deliver_badly, send_whole
-from providers.sandbox.eachlabs import Jobs
+from providers.sandbox.eachlabs import Eachlabs
 from providers.sandbox.exchange import (
     Answer,
     BodyTooLargeError,
     ClientGoneError,
+    Dialect,
     Exchange,
     Incoming,
     Receive,
@@ -33,13 +34,20 @@ from providers.sandbox.exchange import (
     Scope,
     Send,
 )
+from providers.sandbox.fal import Fal
 from providers.sandbox.faults import Fault, FaultBook, fault_in_prompt, parse_fault
 from providers.sandbox.files import Files
+from providers.sandbox.gemini import Gemini
+from providers.sandbox.ideogram import Ideogram
 from providers.sandbox.openai import OpenAI
+from providers.sandbox.openai_kin import WIRES, Kin
 from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_quota
+from providers.sandbox.replicate import Replicate
 from providers.sandbox.requestlog import Entry, RequestLog
+from providers.sandbox.stability import Stability
+from providers.sandbox.stable_diffusion import StableDiffusion
 
-_PATH = re.compile(r"(?:/p/([^/]+))?/(gemini|openai|eachlabs|files)(/.*)?\Z")
+_PATH = re.compile(r"(?:/p/([^/]+))?/([a-z-]+)(/.*)?\Z")
 _MINUTE_S = 60.0
 _log = logging.getLogger(__name__)
 
@@ -59,8 +67,19 @@ class Sandbox:
         self.count_connections: Callable[[], int] = lambda: 0
         self._chance = random.Random(config.seed)  # noqa: S311 - a simulation, repeatable on purpose
         self._files = Files()
-        self._jobs = Jobs(config, self._files)
-        self._openai = OpenAI(config, self._files)
+        self._dialects: Mapping[str, Dialect] = {
+            "gemini": Gemini(config),
+            "openai": OpenAI(config, self._files),
+            "eachlabs": Eachlabs(config, self._files),
+            "bfl": Bfl(config, self._files),
+            "fal": Fal(config, self._files),
+            "replicate": Replicate(config, self._files),
+            **{name: Kin(name, config, self._files) for name in WIRES},
+            "ideogram": Ideogram(config, self._files),
+            "stable-diffusion": StableDiffusion(config),
+            "stability": Stability(config),
+            "files": self._files,
+        }
         self._recent: dict[tuple[str, str], deque[float]] = {}
         self._serial = 0
 
@@ -82,7 +101,7 @@ class Sandbox:
 
     async def _serve(self, exchange: Exchange, entry: Entry) -> None:
         match = _PATH.match(exchange.path)
-        if match is None:
+        if match is None or match[2] not in self._dialects:
             message = f"Invalid URL ({exchange.method} {exchange.path})"
             await self._send(exchange, entry, error_answer("openai", 404, message))
             return
@@ -95,7 +114,7 @@ class Sandbox:
             return
         incoming = self._incoming(exchange, entry, rest)
         try:
-            route = self._route(dialect, incoming)
+            route = self._dialects[dialect].route(incoming)
             entry.operation, entry.model = route.operation, route.model
             await self._answer(exchange, entry, incoming, route)
         except RefusedError as refused:
@@ -114,17 +133,6 @@ class Sandbox:
             base_url=f"http://{host}/p/{entry.label}" if entry.label else f"http://{host}",
             key=f"{self.config.seed}/{self._serial}",
         )
-
-    def _route(self, dialect: str, incoming: Incoming) -> Route:
-        match dialect:
-            case "gemini":
-                return gemini.route(incoming, self.config)
-            case "openai":
-                return self._openai.route(incoming)
-            case "eachlabs":
-                return self._jobs.route(incoming)
-            case _:
-                return Route(operation="file", slow=True)
 
     async def _answer(self, exchange: Exchange, entry: Entry, incoming: Incoming, route: Route) -> None:
         fault = self._fault(incoming, entry)
@@ -163,15 +171,7 @@ class Sandbox:
         content = fault if fault is not None and fault.kind in ("content", "job") else None
 
         def tell() -> Answer:
-            match entry.dialect:
-                case "gemini":
-                    return gemini.answer(incoming, route, self.config, content)
-                case "openai":
-                    return self._openai.answer(incoming, route, content)
-                case "eachlabs":
-                    return self._jobs.answer(incoming, route, content)
-                case _:
-                    return self._files.answer(incoming.path, content)
+            return self._dialects[entry.dialect].answer(incoming, route, content)
 
         try:
             return await asyncio.to_thread(tell) if route.slow else tell()

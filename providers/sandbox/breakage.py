@@ -12,7 +12,7 @@ from providers.sandbox.exchange import Answer, Exchange, Header
 from providers.sandbox.faults import Fault
 from providers.sandbox.refusals import (
     JSON,
-    eachlabs_error,
+    OPENAI_SHAPED,
     error_answer,
     error_object,
     gemini_bad_key,
@@ -43,9 +43,9 @@ def _too_long(dialect: str) -> Answer:
             400, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."
         )
     message = "Your input exceeds the context window of this model. Please adjust your input and try again."
-    if dialect == "openai":
+    if dialect in OPENAI_SHAPED:
         return openai_error(400, message, code="context_length_exceeded", param="messages")
-    return eachlabs_error(400, message)
+    return error_answer(dialect, 400, message)
 
 
 def _too_many(fault: Fault, dialect: str, model: str) -> Answer:
@@ -71,9 +71,9 @@ def _per_day(dialect: str, model: str) -> Answer:
     if dialect == "gemini":
         return gemini_quota(model, per_day=True)
     message = "You exceeded your current quota, please check your plan and billing details."
-    if dialect == "openai":
+    if dialect in OPENAI_SHAPED:
         return openai_error(429, message, kind="insufficient_quota", code="insufficient_quota")
-    return eachlabs_error(429, message)
+    return error_answer(dialect, 429, message)
 
 
 async def break_line(exchange: Exchange, fault: Fault, dialect: str, normal: Answer | None) -> bool:

@@ -63,6 +63,10 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     log_size: int = 2000
     max_body_bytes: int = 100 * 1024 * 1024
 
+    def takes(self, key: str) -> bool:
+        """Whether a request with this key is let in."""
+        return bool(key) and (not self.api_keys or key in self.api_keys) and not key.startswith("invalid")
+
     def with_latency(self, latency: Mapping[str, Latency]) -> "SandboxConfig":
         """The same configuration with other latencies."""
         return msgspec.structs.replace(self, latency=latency)

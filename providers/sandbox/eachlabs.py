@@ -1,50 +1,36 @@
 """The Eachlabs wire: submit a prediction, poll it, cancel it, fetch the result from a URL."""
 
 import re
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from providers.sandbox.brain import identifier
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.exchange import Answer, Incoming, Route
 from providers.sandbox.faults import Fault
-from providers.sandbox.files import Files, Recipe
-from providers.sandbox.gemini_models import RATIOS
-from providers.sandbox.refusals import JSON, RefusedError, eachlabs_error
+from providers.sandbox.files import Files
+from providers.sandbox.jobs import Job, JobBook, Phase, size_in
+from providers.sandbox.refusals import RefusedError, eachlabs_error, json_answer, json_payload
 
 _PATH = re.compile(r"/v1/prediction(?:/([0-9A-Za-z-]+)(/cancel)?)?/?\Z")
-_SIZE = re.compile(r"(\d{2,4})\s*[x*]\s*(\d{2,4})\Z")
-_RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})\Z")
-_KEPT = 1000
 _COST_USD = 0.011
-_INTERNAL_URL = "http://169.254.169.254/latest/meta-data/result.png"
+_STATUSES: Mapping[Phase, str] = {
+    "queued": "starting",
+    "running": "processing",
+    "done": "success",
+    "failed": "error",
+    "moderated": "error",
+    "cancelled": "cancelled",
+}
 
 
-class Job:
-    """One prediction: what was asked, when, and how it is meant to end."""
-
-    def __init__(self, model: str, given: Mapping[str, Any], fault: str, ends_s: float) -> None:
-        self.model = model
-        self.given = given
-        self.fault = fault
-        self.begun_s = time.monotonic()
-        self.took_s = ends_s
-        self.cancelled = False
-        self.stepped_back = False
-        self.output: Any = None
-
-
-class Jobs:
-    """The dialect for one sandbox: its newest 1,000 jobs. A job's state follows from the time since its submission."""
+class Eachlabs:
+    """The dialect for one sandbox."""
 
     def __init__(self, config: SandboxConfig, files: Files) -> None:
         self._config = config
         self._files = files
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs = JobBook()
 
     def route(self, incoming: Incoming) -> Route:
         """Raises RefusedError for an unknown URL or a body that cannot be read."""
@@ -54,7 +40,7 @@ class Jobs:
         if match[1] is None:
             if incoming.method != "POST":
                 raise RefusedError(eachlabs_error(405, "method not allowed"))
-            payload = _payload(incoming.body)
+            payload = json_payload("eachlabs", incoming.body, 400)
             return Route(operation="submit", model=str(payload.get("model") or ""), payload=payload)
         job = self._jobs.get(match[1])
         cancels = match[2] is not None or incoming.method == "DELETE"
@@ -70,12 +56,11 @@ class Jobs:
             raise RefusedError(eachlabs_error(404, "prediction not found"))
         if route.operation == "cancel":
             job.cancelled = True
-            return _json({"id": route.payload, "status": "cancelled"})
+            return json_answer({"id": route.payload, "status": "cancelled"})
         return self._poll(route.payload, job, incoming.base_url, fault)
 
     def _authenticate(self, incoming: Incoming) -> None:
-        key = incoming.header(b"x-api-key")
-        if not key or (self._config.api_keys and key not in self._config.api_keys) or key.startswith("invalid"):
+        if not self._config.takes(incoming.header(b"x-api-key")):
             raise RefusedError(eachlabs_error(401, "Unauthorized: invalid API key"))
 
     def _submit(self, route: Route, key: str, fault: Fault | None) -> Answer:
@@ -86,18 +71,16 @@ class Jobs:
             raise RefusedError(eachlabs_error(400, "input.prompt is required"))
         _size(given)
         job_id = identifier("", f"job/{key}", 32)
-        self._jobs[job_id] = Job(route.model, given, fault.name if fault else "", self._config.job_s)
-        while len(self._jobs) > _KEPT:
-            self._jobs.popitem(last=False)
-        return _json({"status": "success", "message": "Prediction created successfully", "predictionID": job_id})
+        self._jobs.add(job_id, Job(route.model, given, fault.name if fault else "", self._config.job_s))
+        return json_answer({"status": "success", "message": "Prediction created successfully", "predictionID": job_id})
 
     def _poll(self, job_id: str, job: Job, base_url: str, fault: Fault | None) -> Answer:
-        name = fault.name if fault and fault.kind == "job" else job.fault
+        name = fault.name if fault and fault.kind == "job" else ""
         if fault and fault.name == "poll-404":
             raise RefusedError(eachlabs_error(404, "prediction not found"))
         if fault and fault.name == "poll-500":
             raise RefusedError(eachlabs_error(500, "internal error"))
-        status = self._status(job, name)
+        status = _STATUSES[job.phase(name)]
         made: dict[str, Any] = {
             "id": job_id,
             "status": status,
@@ -111,57 +94,13 @@ class Jobs:
         }
         if status == "success":
             made["metrics"]["cost"] = _COST_USD * _count(job.given)
-        return _json(made)
-
-    def _status(self, job: Job, fault: str) -> str:
-        if job.cancelled:
-            return "cancelled"
-        done = (time.monotonic() - job.begun_s) / job.took_s if job.took_s > 0 else 1.0
-        if done < 1 / 3:
-            return "starting"
-        if fault == "backwards" and not job.stepped_back:
-            job.stepped_back = True
-            return "starting"
-        if done < 1 or fault == "job-never-ends":
-            return "processing"
-        return "error" if fault in ("job-fails", "image-safety", "safety", "blocked-prompt") else "success"
+        return json_answer(made)
 
     def _output(self, job: Job, fault: str, base_url: str) -> Any:
-        """The result's URL, a list of them when several were asked for; the same at every poll."""
-        if fault == "job-internal-url":
-            return _INTERNAL_URL
-        if fault in ("no-image", "empty-candidate", "no-candidates"):
-            return []
-        if job.output is None:
-            width, height = _size(job.given)
-            recipes = [
-                Recipe(
-                    prompt=str(job.given["prompt"]),
-                    width=width,
-                    height=height,
-                    black=fault == "black-image",
-                    broken=fault == "bad-image",
-                    number=number,
-                )
-                for number in range(_count(job.given))
-            ]
-            urls = [self._files.add(recipe, base_url) for recipe in recipes]
-            job.output = urls if len(urls) > 1 else urls[0]
-        return job.output
-
-
-def _json(value: Mapping[str, Any]) -> Answer:
-    return Answer(headers=(JSON,), body=orjson.dumps(value))
-
-
-def _payload(body: bytes) -> dict[str, Any]:
-    try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise RefusedError(eachlabs_error(400, "invalid JSON body")) from exc
-    if not isinstance(payload, dict):
-        raise RefusedError(eachlabs_error(400, "invalid JSON body"))
-    return payload
+        """The result's URL, a list of them when several were asked for."""
+        width, height = _size(job.given)
+        urls = job.pictures(fault, self._files, base_url, count=_count(job.given), width=width, height=height)
+        return urls[0] if len(urls) == 1 else urls
 
 
 def _count(given: Mapping[str, Any]) -> int:
@@ -170,29 +109,7 @@ def _count(given: Mapping[str, Any]) -> int:
 
 
 def _size(given: Mapping[str, Any]) -> tuple[int, int]:
-    """Pixels from whatever the model's input calls them; 1024 x 1024 when it says nothing. Raises RefusedError."""
-    if "width" in given and "height" in given:
-        width, height = given["width"], given["height"]
-        if not all(isinstance(side, int) and 16 <= side <= 4096 for side in (width, height)):
-            raise RefusedError(eachlabs_error(400, "width and height must be integers from 16 to 4096"))
-        return width, height
-    for key in ("image_size", "size", "resolution"):
-        value = given.get(key)
-        if isinstance(value, dict):
-            return _size(value)
-        if isinstance(value, str) and (match := _SIZE.match(value)):
-            return int(match[1]), int(match[2])
-    return _ratio_size(given.get("aspect_ratio") or "1:1")
-
-
-def _ratio_size(ratio: Any) -> tuple[int, int]:
-    """About a megapixel of a ratio such as "16:9", both sides multiples of 16."""
-    if ratio in RATIOS:
-        return RATIOS[ratio]
-    match = _RATIO.match(ratio) if isinstance(ratio, str) else None
-    if match is None:
-        raise RefusedError(eachlabs_error(400, f"unsupported aspect_ratio {ratio!r}"))
-    proportion = int(match[1]) / int(match[2])
-    if not 0.1 <= proportion <= 10:
-        raise RefusedError(eachlabs_error(400, f"unsupported aspect_ratio {ratio!r}"))
-    return round(64 * proportion**0.5) * 16, round(64 / proportion**0.5) * 16
+    try:
+        return size_in(given)
+    except ValueError as exc:
+        raise RefusedError(eachlabs_error(400, str(exc))) from exc

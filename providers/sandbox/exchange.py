@@ -3,9 +3,11 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
+
+from providers.sandbox.faults import Fault
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -154,3 +156,15 @@ class Route(Struct, frozen=True, kw_only=True):
     model: str = ""
     payload: Any = None
     slow: bool = False
+
+
+class Dialect(Protocol):
+    """One upstream's wire. Both calls raise `refusals.RefusedError`."""
+
+    def route(self, incoming: Incoming) -> Route:
+        """Which operation is meant, for which model."""
+        ...
+
+    def answer(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
+        """The answer; `fault` is a content or job fault or None."""
+        ...

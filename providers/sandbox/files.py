@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from providers.sandbox import pictures
 from providers.sandbox.brain import identifier
-from providers.sandbox.exchange import Answer
+from providers.sandbox.exchange import Answer, Incoming, Route
 from providers.sandbox.faults import Fault
 from providers.sandbox.refusals import JSON
 
@@ -61,9 +61,12 @@ class Files:
             self._recipes.popitem(last=False)
         return f"{base_url}/files/{name}.{recipe.output_format}"
 
-    def answer(self, path: str, fault: Fault | None) -> Answer:
+    def route(self, incoming: Incoming) -> Route:
+        return Route(operation="file", slow=True)
+
+    def answer(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
         """The picture at a path below `/files`, or 404."""
-        match = _NAME.match(path)
+        match = _NAME.match(incoming.path)
         recipe: Any = self._recipes.get(match[1]) if match else None
         if recipe is None:
             return Answer(status=404, headers=(JSON,), body=b'{"error":"not found"}')

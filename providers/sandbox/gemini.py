@@ -26,6 +26,7 @@ from providers.sandbox.refusals import (
     gemini_error,
     html_page,
 )
+from providers.sandbox.speech import RATE, speak
 
 _PATH = re.compile(r"/v1(?:beta|alpha)?/models(?:/([^/:]+)(?::(\w+))?)?/?\Z")
 _VERBS = {
@@ -40,6 +41,19 @@ _TIER = b"x-gemini-service-tier"
 _TIERS = frozenset({"standard", "flex", "priority"})
 
 Json = Mapping[str, Any]
+
+
+class Gemini:
+    """The dialect for one sandbox."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._config = config
+
+    def route(self, incoming: Incoming) -> Route:
+        return route(incoming, self._config)
+
+    def answer(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
+        return answer(incoming, route, self._config, fault)
 
 
 def route(incoming: Incoming, config: SandboxConfig) -> Route:
@@ -94,7 +108,7 @@ def answer(incoming: Incoming, route: Route, config: SandboxConfig, fault: Fault
         body=orjson.dumps(whole),
         tokens=told.reply.tokens + told.reply.thought_tokens,
         wait_s=told.reply.wait_s,
-        image=told.picture is not None,
+        image=told.medium is not None,
     )
 
 
@@ -133,7 +147,7 @@ def _streamed(told: Told, fault: Fault | None, *, as_events: bool) -> Answer:
         frames=tuple(frames),
         tokens=told.reply.tokens + told.reply.thought_tokens,
         wait_s=told.reply.wait_s,
-        image=told.picture is not None,
+        image=told.medium is not None,
     )
 
 
@@ -193,9 +207,11 @@ def _told(request: Json, model: GeminiModel, name: str, incoming: Incoming, seed
         )
     config: Json = request.get("generationConfig") or {}
     draws = model.image and "IMAGE" in (config.get("responseModalities") or ["TEXT", "IMAGE"])
-    picture = None
+    medium = None
     if draws:
-        picture, prompt_reply = _picture(request, model, prompt, fault)
+        medium, prompt_reply = _picture(request, model, prompt, fault)
+    elif model.speech:
+        medium, prompt_reply = _speech(prompt)
     else:
         prompt_reply = answer_to(prompt)
     return Told(
@@ -203,7 +219,7 @@ def _told(request: Json, model: GeminiModel, name: str, incoming: Incoming, seed
         name=name,
         response_id=identifier("", incoming.key, 22),
         reply=prompt_reply,
-        picture=picture,
+        medium=medium,
         prompt_counts=counts,
         cached=cached,
         include_thoughts=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
@@ -235,7 +251,16 @@ def _picture(request: Json, model: GeminiModel, prompt: Prompt, fault: Fault | N
         thought_tokens=prompt.thinking,
         wait_s=answer_to(prompt).wait_s,
     )
-    return {"mimeType": "image/png", "data": base64.b64encode(data).decode(), "tokens": tokens}, reply
+    picture = {"mimeType": "image/png", "data": base64.b64encode(data).decode(), "tokens": tokens, "modality": "IMAGE"}
+    return picture, reply
+
+
+def _speech(prompt: Prompt) -> tuple[dict[str, Any], Reply]:
+    """The inlineData of the prompt read aloud."""
+    samples, tokens = speak(prompt.text)
+    data = base64.b64encode(samples).decode()
+    spoken = {"mimeType": f"audio/L16;codec=pcm;rate={RATE}", "data": data, "tokens": tokens, "modality": "AUDIO"}
+    return spoken, Reply(text="", tokens=tokens, thought_tokens=0, wait_s=answer_to(prompt).wait_s)
 
 
 def _prompt(request: Json, model: GeminiModel, name: str, seed: int) -> Prompt:

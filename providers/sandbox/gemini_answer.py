@@ -17,15 +17,15 @@ Chunk = dict[str, Any]
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """Everything an answer is made of. `picture` is inlineData plus its `tokens`; counts are tokens by modality,
-    `cached` those of them that a named cache holds, `tier` is the service tier that serves.
+    """Everything an answer is made of. `medium` is inlineData plus its `tokens` and their `modality`; counts are tokens
+    by modality, `cached` those of them that a named cache holds, `tier` is the service tier that serves.
     """
 
     model: GeminiModel
     name: str
     response_id: str
     reply: Reply
-    picture: dict[str, Any] | None
+    medium: dict[str, Any] | None
     prompt_counts: Mapping[str, int]
     cached: int = 0
     include_thoughts: bool
@@ -39,7 +39,7 @@ def merged(told: Told) -> Chunk:
     parts = _thought_parts(told)
     if told.reply.text:
         parts.append({"text": told.reply.text})
-    parts += _call_parts(told) + _picture_parts(told)
+    parts += _call_parts(told) + _medium_parts(told)
     if told.model.family >= 3 and parts and set(parts[-1]) == {"text"}:
         parts[-1]["thoughtSignature"] = signature_for(told.model, {})
     content: Chunk = {"parts": parts, "role": "model"} if parts else {"role": "model"}
@@ -55,10 +55,10 @@ def chunks_of(told: Told) -> list[Chunk]:
     """
     chunks = [_chunk(told, [_candidate([part])], 0) for part in _thought_parts(told)]
     chunks += _text_chunks(told)
-    whole_parts = _call_parts(told) + _picture_parts(told)
+    whole_parts = _call_parts(told) + _medium_parts(told)
     chunks += [_chunk(told, [_candidate([part])], told.reply.tokens) for part in whole_parts]
     last: Chunk = {"text": ""}
-    if told.model.family >= 3 and not told.reply.calls and told.picture is None:
+    if told.model.family >= 3 and not told.reply.calls and told.medium is None:
         last["thoughtSignature"] = signature_for(told.model, {})
     empty = told.reply.finish == "length" and not told.reply.text
     candidate = _candidate([] if empty else [last])
@@ -119,8 +119,8 @@ def _usage(told: Told, tokens: int) -> Chunk:
     if told.cached:
         usage["cachedContentTokenCount"] = told.cached
         usage["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": told.cached}]
-    if told.picture is not None and tokens >= told.picture["tokens"]:
-        usage["candidatesTokensDetails"] = [{"modality": "IMAGE", "tokenCount": told.picture["tokens"]}]
+    if told.medium is not None and tokens >= told.medium["tokens"]:
+        usage["candidatesTokensDetails"] = [{"modality": told.medium["modality"], "tokenCount": told.medium["tokens"]}]
     if searched:
         usage["toolUsePromptTokenCount"] = searched
     if thoughts:
@@ -149,11 +149,11 @@ def _call_parts(told: Told) -> list[Chunk]:
     return parts
 
 
-def _picture_parts(told: Told) -> list[Chunk]:
-    if told.picture is None:
+def _medium_parts(told: Told) -> list[Chunk]:
+    if told.medium is None:
         return []
-    part: Chunk = {"inlineData": {key: told.picture[key] for key in ("mimeType", "data")}}
-    if told.model.family >= 3:
+    part: Chunk = {"inlineData": {key: told.medium[key] for key in ("mimeType", "data")}}
+    if told.model.family >= 3 and told.model.image:
         part["thoughtSignature"] = signature_for(told.model, part)
     return [part]
 

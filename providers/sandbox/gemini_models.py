@@ -46,7 +46,8 @@ class GeminiModel(Struct, frozen=True, kw_only=True):
 
     `family` is the major version. `levels` are the thinking levels it takes, `budget` its (least, most) thinking
     budget, `can_disable` whether a budget of 0 is legal; neither set: no thinking configuration at all. `thinking` is
-    what it spends by default, in tokens. `image_sizes` empty: fixed size; `image` tells whether it draws at all.
+    what it spends by default, in tokens. `image_sizes` empty: fixed size; `image` tells whether it draws at all,
+    `speech` whether it speaks, and nothing else.
     """
 
     name: str
@@ -60,6 +61,7 @@ class GeminiModel(Struct, frozen=True, kw_only=True):
     sampling: bool = True
     call_ids: bool = False
     image: bool = False
+    speech: bool = False
     image_sizes: frozenset[str] = frozenset()
     ratios: frozenset[str] = frozenset()
     window: int = 1_048_576
@@ -93,6 +95,10 @@ def _painter(name: str, family: int, *, levels: tuple[str, ...], sizes: str, wid
     )
 
 
+def _reader(name: str) -> GeminiModel:
+    return GeminiModel(name=name, family=3, thinking=0, speech=True, window=8192, max_output=16_384)
+
+
 _ALL: tuple[GeminiModel, ...] = (
     GeminiModel(
         name="gemini-4-argon",
@@ -122,6 +128,8 @@ _ALL: tuple[GeminiModel, ...] = (
     _painter("gemini-3.1-flash-lite-image", 3, levels=("MINIMAL", "HIGH"), sizes="1K", wide=True, window=65_536),
     _painter("gemini-3-pro-image", 3, levels=(), sizes="1K 2K 4K", wide=False, window=65_536),
     _painter("gemini-2.5-flash-image", 2, levels=(), sizes="", wide=False, window=65_536),
+    _reader("gemini-3.8-flash-tts"),
+    _reader("gemini-3.8-flash-lite-tts"),
 )
 GEMINI_MODELS: Mapping[str, GeminiModel] = {model.name: model for model in _ALL} | {
     alias: next(model for model in _ALL if model.name == target)

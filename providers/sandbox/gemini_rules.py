@@ -184,8 +184,8 @@ def _output(config: Json, model: GeminiModel, *, has_functions: bool) -> None:
 
 def _picture(config: Json, model: GeminiModel) -> None:
     modalities = config.get("responseModalities") or []
-    accepted = {"TEXT", "IMAGE"} if model.image else {"TEXT"}
-    if not accepted >= set(modalities):
+    accepted = {"TEXT", "IMAGE"} if model.image else {"AUDIO"} if model.speech else {"TEXT"}
+    if not accepted >= set(modalities) or (model.speech and not modalities):
         raise refuse(
             f"The requested combination of response modalities ({', '.join(modalities)}) is not supported by the "
             f"model. models/{model.name} accepts the following combination of response modalities:\n* "

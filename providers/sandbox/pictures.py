@@ -54,6 +54,14 @@ def size_of(data: bytes) -> tuple[int, int] | None:
         return None
 
 
+def has_alpha(data: bytes) -> bool:
+    """Whether an encoded picture can be transparent anywhere."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as picture:
+        return "A" in picture.getbands() or "transparency" in picture.info
+
+
 def _painted(prompt: str, width: int, height: int, number: int, *, transparent: bool) -> Any:
     from PIL import Image, ImageDraw
 

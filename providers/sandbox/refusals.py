@@ -1,10 +1,10 @@
 """Error answers in each dialect's own words: what the real providers send for a status.
 
 Shapes as recorded from the providers (2026-11): Google's `{"error": {"code", "message", "status", "details"}}`,
-OpenAI's `{"error": {"message", "type", "param", "code"}}`, Eachlabs' `{"error": "..."}`.
+OpenAI's `{"error": {"message", "type", "param", "code"}}`, Eachlabs' `{"error": "..."}`, FastAPI's `{"detail": ...}`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -173,17 +173,40 @@ def openai_error(
 
 
 def eachlabs_error(status: int, message: str = "") -> Answer:
+    return _plain_error("eachlabs", status, message)
+
+
+def _fastapi(status: int, text: str) -> dict[str, Any]:
+    return {"detail": [{"loc": ["body"], "msg": text, "type": "value_error"}] if status == 422 else text}
+
+
+_PLAIN: Mapping[str, Callable[[int, str], dict[str, Any]]] = {
+    "stability": lambda _, text: {"id": "5f3c", "name": "bad_request", "errors": [text]},
+    "replicate": lambda status, text: {"title": "Request failed", "detail": text, "status": status},
+    **dict.fromkeys(("bfl", "fal", "stable-diffusion"), _fastapi),
+}
+"""The error bodies of those who have no object for it, by dialect; any other says `{"error": "..."}`."""
+
+
+def plain_body(dialect: str, status: int, message: str = "") -> dict[str, Any]:
     text = message or _OPENAI_STATUS.get(status, _OPENAI_STATUS[500])[2]
-    return Answer(status=status, headers=(JSON,), body=orjson.dumps({"error": text}))
+    return _PLAIN[dialect](status, text) if dialect in _PLAIN else {"error": text}
+
+
+def _plain_error(dialect: str, status: int, message: str) -> Answer:
+    return Answer(status=status, headers=(JSON,), body=orjson.dumps(plain_body(dialect, status, message)))
+
+
+OPENAI_SHAPED = frozenset({"openai", "together", "xai", "seedream", "openrouter"})
 
 
 def error_object(dialect: str, status: int, message: str = "") -> dict[str, Any]:
     """The error body of a status as an object, for errors that arrive inside a 200."""
     if dialect == "gemini":
         return gemini_body(status, message)
-    if dialect == "openai":
+    if dialect in OPENAI_SHAPED:
         return openai_body(status, message)
-    return {"error": message or "The prediction service failed."}
+    return plain_body(dialect, status, message)
 
 
 def error_answer(dialect: str, status: int, message: str = "") -> Answer:
@@ -192,6 +215,21 @@ def error_answer(dialect: str, status: int, message: str = "") -> Answer:
         return html_page(status)
     if dialect == "gemini":
         return gemini_error(status, message)
-    if dialect == "openai":
+    if dialect in OPENAI_SHAPED:
         return openai_error(status, message)
-    return eachlabs_error(status, message)
+    return _plain_error(dialect, status, message)
+
+
+def json_answer(value: Mapping[str, Any], status: int = 200) -> Answer:
+    return Answer(status=status, headers=(JSON,), body=orjson.dumps(value))
+
+
+def json_payload(dialect: str, body: bytes, status: int = 422) -> dict[str, Any]:
+    """The object in a request's body. Raises RefusedError (`status`)."""
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise RefusedError(error_answer(dialect, status, "JSON decode error")) from exc
+    if not isinstance(payload, dict):
+        raise RefusedError(error_answer(dialect, status, "Input should be a valid dictionary"))
+    return payload

@@ -86,6 +86,10 @@ class RequestLog:
     def entries(self) -> list[dict[str, Any]]:
         return [entry.as_dict() for entry in list(self._entries)]
 
+    def bodies(self) -> list[bytes]:
+        """The bodies as they came, in the same order."""
+        return [entry.body for entry in list(self._entries)]
+
 
 def _readable(body: bytes) -> Any:
     if not body:

@@ -10,7 +10,8 @@ from starlette.types import Scope
 
 from providers.types import EmbeddingRequest, EncodingFormat, JsonValue
 from router.api.chat_fields import require_shallow
-from router.api.chat_request import affinity, decode_object, invalid_shape, model_name
+from router.api.chat_request import affinity, decode_object, model_name
+from router.api.chat_shape import invalid_shape
 from router.api.directives import take_directives
 from router.errors import InvalidRequestError
 from router.routing.plan import Directives, Features

@@ -15,7 +15,8 @@ from router.errors import RouterError
 from router.routing.dispatch import AllAttemptsFailedError
 from router.routing.planner import NoCandidateError
 
-Headers = list[tuple[bytes, bytes]]
+HeaderPair = tuple[bytes, bytes]
+Headers = list[HeaderPair]
 
 INTERRUPTED = "upstream_stream_interrupted"
 _MAX_RETRY_AFTER_S = 60

@@ -19,7 +19,7 @@ from router.accounting.metrics import Metrics
 from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
 from router.api.auth import Authenticator
 from router.api.body import ClientGoneError, header, read_body
-from router.api.envelope import Headers, error_answer
+from router.api.envelope import ErrorAnswer, Headers, error_answer
 from router.errors import OverloadedError, RouterError
 from router.routing.health import Health
 from router.routing.plan import Directives, Features, Plan
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MAX_HEADER_VALUE = 1024
+_NO_RETRY = (b"x-should-retry", b"false")
 _WATCH_AFTER_S = 0.02  # what is over sooner costs the upstream nothing more, and a task less here
 
 
@@ -93,9 +94,12 @@ class Gateway:
 
 
 class Exchange:
-    """One HTTP request under way: who asks, what was recorded, and how to answer."""
+    """One HTTP request under way: who asks, what was recorded, and how to answer.
 
-    __slots__ = ("gateway", "key", "receive", "record", "scope", "send", "started_response")
+    `detached`: its work goes on without it and closes the record.
+    """
+
+    __slots__ = ("detached", "gateway", "key", "receive", "record", "scope", "send", "started_response")
 
     def __init__(
         self, gateway: Gateway, scope: Scope, receive: Receive, send: Send, key: ClientKey, record: RequestRecord
@@ -107,6 +111,7 @@ class Exchange:
         self.key = key
         self.record = record
         self.started_response = False
+        self.detached = False
 
     async def body(self, limit_bytes: int) -> bytes:
         server = self.gateway.settings.server
@@ -146,7 +151,7 @@ class Endpoint:
         )
         gateway.in_flight += 1
         exchange: Exchange | None = None
-        status = CLIENT_CLOSED
+        status, code = CLIENT_CLOSED, None
         try:
             key = gateway.auth.identify(scope)
             record.key_name = key.name
@@ -154,28 +159,46 @@ class Endpoint:
                 raise OverloadedError("the router is at its limit of concurrent requests")
             exchange = Exchange(gateway, scope, receive, send, key, record)
             status = await self._handle(exchange)
+            code = record.error_code
         except ClientGoneError:
-            record.error_code = "client_closed"
+            code = "client_closed"
         except asyncio.CancelledError:
-            record.error_code = "client_closed"
+            code = "client_closed"
             raise
         except Exception as exc:  # the edge: whatever it is, the client gets an answer
-            if not isinstance(exc, RouterError | ProviderError):
-                log.error("request %s failed", record.id, exc_info=exc)
-            answer = error_answer(exc)
-            status, record.error_code = answer.status, answer.code
-            if exchange is None or not exchange.started_response:
+            sent = exchange is not None and exchange.started_response
+            if not sent:
                 record.measure_overhead(health.now())
-                await _send_error(answer.status, [*answer.headers, *common_headers(gateway, record)], answer.body, send)
+            answer = failure(gateway, record, exc)
+            status, code = answer.status, answer.code
+            if not sent:
+                await _send_error(answer, send)
         finally:
-            gateway.in_flight -= 1
-            record.close(status, health.now(), record.error_code)
+            if exchange is None or not exchange.detached:
+                gateway.in_flight -= 1
+                record.close(status, health.now(), code)
 
 
-async def _send_error(status: int, headers: Headers, body: bytes, send: Send) -> None:
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def failure(gateway: Gateway, record: RequestRecord, exc: Exception) -> ErrorAnswer:
+    """The answer to a request that failed, with the headers that every answer has: see `common_headers`."""
+    if not isinstance(exc, RouterError | ProviderError):
+        log.error("request %s failed", record.id, exc_info=exc)
+    answer = error_answer(exc)
+    if record.kind == "image" and _NO_RETRY not in answer.headers and _may_be_billed(record):
+        answer.headers.append(_NO_RETRY)
+    answer.headers += common_headers(gateway, record)
+    return answer
+
+
+def _may_be_billed(record: RequestRecord) -> bool:
+    """Whether an upstream made a picture, or may have, before the request failed here: an SDK's retry buys another."""
+    return any(a.error is None or a.error.billed or a.outcome == "internal_error" for a in record.attempts)
+
+
+async def _send_error(answer: ErrorAnswer, send: Send) -> None:
+    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
 async def watched(exchange: Exchange, work: Awaitable[int]) -> int:

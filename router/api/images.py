@@ -1,127 +1,220 @@
-"""POST /v1/images/generations and /v1/images/edits, and GET of the pictures behind signed links."""
+"""POST /v1/images/generations, /edits and /variations, and GET of the pictures behind signed links."""
 
-import base64
+import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from providers.types import GeneratedImage, ImageResponse, JsonObject, Usage
+from providers.base import Show
+from providers.errors import ProviderError
+from providers.fetch import Fetcher
+from providers.types import ImageResponse, JsonObject, Usage
 from router.api.body import header
+from router.api.coalescing import Coalescer, fingerprint_of, key_of
+from router.api.detached import Answer, detach, send
 from router.api.envelope import Headers
-from router.api.gateway import Exchange, common_headers, watched
+from router.api.gateway import Exchange, ShuttingDownError, common_headers, header_text, watched
+from router.api.image_answer import Finished, delivery_warnings, described, finish, usage_json
+from router.api.image_jobs import POLL_S, ImageJobs, prefers_async
 from router.api.image_request import ParsedImage
-from router.errors import NotFoundError
+from router.api.image_stream import ImageEventWriter
+from router.errors import NotFoundError, RouterError
 from router.pictures.fanout import make_pictures
-from router.pictures.store import MIME_TYPES, PictureStore
-from router.pictures.transcode import pixel_size, to_format
+from router.pictures.store import MIME_TYPES, PictureStore, Store
 from router.routing.dispatch import dispatch
 from router.routing.plan import Candidate
 from router.settings.values import ClientKey, Settings
 
-Parse = Callable[[Scope, Receive, Settings, ClientKey], Awaitable[ParsedImage]]
+log = logging.getLogger(__name__)
+
+Begin = Callable[[Exchange, ParsedImage], asyncio.Future[Answer]]
+Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitable[ParsedImage]]
+
+
+class ImageService(Struct, frozen=True):
+    """What the image endpoints share. `media` opens the URLs of callers' pictures; None: they are refused."""
+
+    store: Store
+    media: Fetcher | None
+    coalescer: Coalescer
+    jobs: ImageJobs
 
 
 class ImageHandler:
-    """Answers image requests. `parse` turns the body into a request: one for generations, one for edits."""
+    """Answers image requests. `parse` turns the body into a request: one for generations, one for edits, one for
+    variations.
+    """
 
-    def __init__(self, parse: Parse, store: PictureStore) -> None:
+    def __init__(self, parse: Parse, service: ImageService) -> None:
         self._parse = parse
-        self._store = store
+        self._service = service
 
     async def __call__(self, exchange: Exchange) -> int:
         gateway, record = exchange.gateway, exchange.record
-        parsed = await self._parse(exchange.scope, exchange.receive, gateway.settings, exchange.key)
-        record.model, record.features = parsed.request.model, parsed.features
-        record.plan = gateway.plan(parsed.features, parsed.directives)
-        return await watched(exchange, self._make(exchange, parsed))
-
-    async def _make(self, exchange: Exchange, parsed: ParsedImage) -> int:
-        gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
-        assert plan is not None
-        request = parsed.request
-
-        async def call(candidate: Candidate) -> ImageResponse:
-            provider = gateway.image_providers[candidate.provider]
-            return await make_pictures(provider, request, candidate.model, candidate.info)
-
-        outcome = await dispatch(plan, call, gateway.health, record.attempts)
-        response, served = outcome.value, outcome.served_by
-        latency = gateway.health.target(served.provider, served.model, served.info).latency
-        latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
-        record.settle(
-            response.usage,
-            images=len(response.images),
-            size=request.size,
-            quality=request.quality or "",
-            reported=response.reported_cost_usd,
+        parsed = await self._parse(
+            exchange.scope, exchange.receive, gateway.settings, exchange.key, self._service.media
         )
-        record.served_model = response.model
-        body, warnings = await self._body(exchange, parsed, response)
-        record.warnings = (*plan.warnings, *response.warnings, *warnings)
+        record.model, record.features, record.stream = parsed.request.model, parsed.features, parsed.stream
+        key, later = key_of(exchange.scope), prefers_async(exchange.scope)
+        if parsed.stream:
+            ignored = (("Idempotency-Key", key is not None), ("Prefer", later))
+            told = tuple(f"{name}=ignored: streams are answered at once" for name, given in ignored if given)
+            return await self._now(exchange, self._streamed, replace(parsed, warnings=(*parsed.warnings, *told)))
+        if later and parsed.delivery != "url":
+            told = (*parsed.warnings, "response_format=url: pictures of jobs are links")
+            parsed = replace(parsed, delivery="url", warnings=told)
+        begin = self._begin_job if later else self._begin
+        if key is not None:
+            return await watched(exchange, self._once(exchange, parsed, key, begin))
+        if later:
+            record.plan = gateway.plan(parsed.features, parsed.directives)
+            return await send(exchange, await begin(exchange, parsed))
+        return await self._now(exchange, self._plain, parsed)
+
+    async def _now(
+        self, exchange: Exchange, how: Callable[[Exchange, ParsedImage], Awaitable[int]], parsed: ParsedImage
+    ) -> int:
+        exchange.record.plan = exchange.gateway.plan(parsed.features, parsed.directives)
+        return await watched(exchange, how(exchange, parsed))
+
+    async def _once(self, exchange: Exchange, parsed: ParsedImage, key: str, begin: Begin) -> int:
+        """The answer to a request with an `Idempotency-Key`, made for this client or for an earlier one."""
+        owner, coalescer = exchange.key.name, self._service.coalescer
+        content = (parsed.request, parsed.delivery, parsed.directives, begin == self._begin_job)
+        fingerprint = await fingerprint_of(*content)
+        found = coalescer.find(owner, key, fingerprint)
+        if found is not None:
+            answer = await found.wait()
+            return await send(exchange, answer, (b"idempotent-replayed", b"true"))
+        exchange.record.plan = exchange.gateway.plan(parsed.features, parsed.directives)
+        made = coalescer.start(owner, key, fingerprint, lambda: begin(exchange, parsed))
+        return await send(exchange, await made.wait())
+
+    def _begin(self, exchange: Exchange, parsed: ParsedImage) -> asyncio.Future[Answer]:
+        return detach(exchange, lambda: self._whole(exchange, parsed))
+
+    def _begin_job(self, exchange: Exchange, parsed: ParsedImage) -> asyncio.Future[Answer]:
+        """A job, and 202 with where it is."""
+        record = exchange.record
+        told = (*parsed.warnings, *(record.plan.warnings if record.plan else ()))
+        job = self._service.jobs.begin(
+            exchange.key.name, record.id, lambda: detach(exchange, lambda: self._whole(exchange, parsed))
+        )
+        where = f"{base_url(exchange.scope, exchange.gateway.settings)}/v1/images/jobs/{job.id}"
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"location", where.encode("latin-1")),
+            (b"preference-applied", b"respond-async"),
+            (b"retry-after", b"%d" % POLL_S),
+            (b"x-request-id", record.id.encode()),
+        ]
+        if told:
+            headers.append((b"x-router-warnings", header_text("; ".join(told))))
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer.set_result(Answer(202, tuple(headers), orjson.dumps(job.as_json())))
+        return answer
+
+    async def _plain(self, exchange: Exchange, parsed: ParsedImage) -> int:
+        return await send(exchange, await self._whole(exchange, parsed))
+
+    async def _whole(self, exchange: Exchange, parsed: ParsedImage) -> Answer:
+        gateway, record = exchange.gateway, exchange.record
+        made = await _made(exchange, parsed)
+        items = [await self._item(exchange, parsed, picture) for picture in made.pictures]
+        first = made.pictures[0]
+        body: JsonObject = {"created": int(time.time()), "data": list(items), **described(first, parsed.request)}
+        if made.usage is not None:
+            body["usage"] = usage_json(made.usage, record.cost_usd)
         record.measure_overhead(gateway.health.now())
-        headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
-        await exchange.answer(200, headers, orjson.dumps(body))
+        headers = ((b"content-type", b"application/json"), *common_headers(gateway, record))
+        return Answer(200, headers, orjson.dumps(body))
+
+    async def _streamed(self, exchange: Exchange, parsed: ParsedImage) -> int:
+        """Like `_whole`, as events. What fails after commitment is an error event in a 200."""
+        gateway, record = exchange.gateway, exchange.record
+
+        def told() -> Headers:
+            record.measure_overhead(gateway.health.now())
+            return common_headers(gateway, record)
+
+        events = ImageEventWriter(exchange, parsed.request, told)
+        try:
+            async with events.kept_alive():
+                made = await _made(exchange, parsed, events.preview)
+                usage = usage_json(made.usage or Usage(), record.cost_usd)
+                for index, picture in enumerate(made.pictures):
+                    last = index == len(made.pictures) - 1  # the counts are those of the whole answer: once is enough
+                    item = await self._item(exchange, parsed, picture)
+                    await events.completed(picture, item, index, usage if last else usage_json(Usage(), None))
+        except asyncio.CancelledError:
+            if not (gateway.cutting and exchange.started_response):
+                raise
+            record.interrupted = True
+            record.error_code = await events.failed(ShuttingDownError("the router is shutting down"))
+        except Exception as exc:  # headers are out: the client must learn of any failure from the stream
+            if not exchange.started_response:
+                raise
+            if not isinstance(exc, RouterError | ProviderError):
+                log.error("request %s failed", record.id, exc_info=exc)
+            record.interrupted = True
+            record.error_code = await events.failed(exc)
+        await events.end()
         return 200
 
-    async def _body(
-        self, exchange: Exchange, parsed: ParsedImage, response: ImageResponse
-    ) -> tuple[JsonObject, tuple[str, ...]]:
-        """The OpenAI answer. `size` is what the pictures really measure."""
-        request = parsed.request
-        wanted = request.output_format or exchange.gateway.settings.images.default_format
-        data: list[JsonObject] = []
-        size = ""
-        for image in response.images:
-            content, mime = await to_format(image.data, image.mime, wanted, request.output_compression)
-            measured = pixel_size(content)
-            size = size or (f"{measured[0]}x{measured[1]}" if measured else "")
-            data.append(await self._item(exchange, parsed, image, content, mime))
-        body: JsonObject = {"created": int(time.time()), "data": list(data), "output_format": wanted}
-        if size:
-            body["size"] = size
-        if request.quality:
-            body["quality"] = request.quality
-        if request.background:
-            body["background"] = request.background
-        cost = exchange.record.cost_usd
-        if response.usage is not None:
-            body["usage"] = _usage(response.usage, None if cost is None else float(cost))
-        asked = str(request.size) if request.size else ""
-        return body, (f"size={asked} became {size}",) if asked and size and asked != size else ()
-
-    async def _item(
-        self, exchange: Exchange, parsed: ParsedImage, image: GeneratedImage, content: bytes, mime: str
-    ) -> JsonObject:
+    async def _item(self, exchange: Exchange, parsed: ParsedImage, picture: Finished) -> JsonObject:
         item: JsonObject = {}
         if parsed.delivery == "url":
-            item["url"] = base_url(exchange.scope, exchange.gateway.settings) + await self._store.put(content, mime)
+            base = base_url(exchange.scope, exchange.gateway.settings)
+            item["url"] = await self._service.store.put(picture.content, picture.mime, base)
         else:
-            item["b64_json"] = base64.b64encode(content).decode("ascii")
-        if image.revised_prompt:
-            item["revised_prompt"] = image.revised_prompt
+            item["b64_json"] = picture.b64_json
+        if picture.revised_prompt:
+            item["revised_prompt"] = picture.revised_prompt
         return item
 
 
-def _usage(usage: Usage, cost: float | None) -> JsonObject:
-    text_in = max(0, usage.prompt_tokens - usage.image_prompt_tokens)
-    image_out = usage.image_completion_tokens
-    shown: JsonObject = {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"text_tokens": text_in, "image_tokens": usage.image_prompt_tokens},
-        "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {
-            "text_tokens": max(0, usage.completion_tokens - image_out),
-            "image_tokens": image_out,
-        },
-        "total_tokens": usage.total_tokens,
-    }
-    if cost is not None:
-        shown["cost"] = cost
-    return shown
+class _Made(Struct, frozen=True):
+    """What the upstream made, in the format that was asked for."""
+
+    pictures: tuple[Finished, ...]
+    usage: Usage | None
+
+
+async def _made(exchange: Exchange, parsed: ParsedImage, show: Show | None = None) -> _Made:
+    """Dispatch, account, transcode; `show` gets previews. The record holds cost and warnings when this returns."""
+    gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
+    assert plan is not None
+    request = parsed.request
+
+    async def call(candidate: Candidate) -> ImageResponse:
+        provider = gateway.image_providers[candidate.provider]
+        return await make_pictures(provider, request, candidate.model, candidate.info, show)
+
+    outcome = await dispatch(plan, call, gateway.health, record.attempts)
+    response, served = outcome.value, outcome.served_by
+    latency = gateway.health.target(served.provider, served.model, served.info).latency
+    latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
+    record.settle(
+        response.usage,
+        images=len(response.images),
+        size=request.size,
+        quality=request.quality or "",
+        reported=response.reported_cost_usd,
+    )
+    record.served_model = response.model
+    default = gateway.settings.images.default_format
+    pictures = tuple([await finish(image, request, default) for image in response.images])
+    record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *delivery_warnings(pictures, request))
+    if request.partial_images and record.first_content_s is None:
+        record.warnings += ("partial_images=ignored: the backend makes none",)
+    return _Made(pictures, response.usage)
 
 
 def base_url(scope: Scope, settings: Settings) -> str:

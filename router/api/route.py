@@ -51,7 +51,7 @@ class RouteHandler:
             features, directives = chat.features, chat.directives
         else:
             fields = decode_json(body)
-            image = build_image_request(fields, scope, key, edit=bool(fields.get("images") or fields.get("image")))
+            image = build_image_request(fields, scope, key)
             features, directives = image.features, image.directives
         try:
             plan = gateway.plan(features, directives, full=True)

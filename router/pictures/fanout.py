@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from providers.base import ImageProvider
+from providers.base import ImageProvider, PreviewingProvider, Show
 from providers.catalogue import ModelInfo
 from providers.errors import BadRequestError, BadResponseError, ContentBlockedError, ProviderError, RateLimitedError
 from providers.types import ImageRequest, ImageResponse, Usage
@@ -13,13 +13,17 @@ from providers.types import ImageRequest, ImageResponse, Usage
 _PARALLEL = 6  # calls of one request at a time: several backends admit no more than ten in all
 
 
-async def make_pictures(provider: ImageProvider, request: ImageRequest, model: str, info: ModelInfo) -> ImageResponse:
+async def make_pictures(
+    provider: ImageProvider, request: ImageRequest, model: str, info: ModelInfo, show: Show | None = None
+) -> ImageResponse:
     """All `request.n` pictures of one upstream model.
 
     k of n (k > 0) is a success with the warning `n=k of n`. None at all raises the failure the caller can do most
     about: moderation, then its own request, then rate limits, then the rest. Seeds are varied, or every call would
-    draw the same picture.
+    draw the same picture. `show` gets the previews of a single picture, where the provider has any.
     """
+    if show is not None and request.n == 1 and request.partial_images and isinstance(provider, PreviewingProvider):
+        return await provider.preview_images(request, model, show)
     per_call = info.image.per_call if info.image is not None else 1
     if request.n <= per_call:
         response = await provider.images(request, model)

@@ -1,6 +1,7 @@
 """Formats: what bytes are, how large the picture is, and turning one format into another. Pillow, with limits.
 
-Bytes that already fit are never rewritten: saving drops provenance that was signed into them.
+Bytes that already fit are never rewritten, nor are signed ones: saving drops what was signed into them. What is written
+here says that a model made it.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from providers.errors import BadResponseError
 from router.errors import InvalidRequestError
+from router.pictures.provenance import Origin, is_signed, xmp_packet
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -67,17 +69,22 @@ def check_upload(data: bytes, param: str) -> tuple[int, int]:
     return size
 
 
-async def to_format(data: bytes, mime: str, wanted: str, compression: int | None) -> tuple[bytes, str]:
-    """The picture as `wanted` ("png", "jpeg", "webp"), untouched when it is that already. Gives bytes and MIME type.
+async def to_format(
+    data: bytes, mime: str, wanted: str, compression: int | None, origin: Origin = "generated"
+) -> tuple[bytes, str]:
+    """The picture as `wanted` ("png", "jpeg", "webp"), and its MIME type; a rewritten one is marked by `origin`.
 
-    `compression` (0..100) is the quality of JPEG and WebP. Raises BadResponseError for bytes that do not decode.
+    One that is so already, or is signed, is given back untouched: its type may then be another. `compression` (0..100)
+    is the quality of JPEG and WebP. Raises BadResponseError for bytes that do not decode.
     """
     if mime == _MIME[wanted] and (compression is None or wanted == "png"):
         return data, mime
-    return await asyncio.to_thread(_encode, data, wanted, compression), _MIME[wanted]
+    if mime in _MIME.values() and is_signed(data):
+        return data, mime
+    return await asyncio.to_thread(_encode, data, wanted, compression, origin), _MIME[wanted]
 
 
-def _encode(data: bytes, wanted: str, compression: int | None) -> bytes:
+def _encode(data: bytes, wanted: str, compression: int | None, origin: Origin) -> bytes:
     pillow = _pillow()
     from PIL import ImageOps
 
@@ -87,22 +94,29 @@ def _encode(data: bytes, wanted: str, compression: int | None) -> bytes:
             picture, profile = ImageOps.exif_transpose(opened), opened.info.get("icc_profile")
             if picture.mode not in _MODES:  # print colours: no format of ours holds them, nor does their profile fit
                 picture, profile = picture.convert("RGB"), None
-            _save(picture, out, wanted, compression, profile)
+            _save(picture, out, wanted, compression, profile, xmp_packet(origin))
             return out.getvalue()
     except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as exc:
         raise BadResponseError("the upstream's picture does not decode", outcome="bad_image") from exc
 
 
-def _save(picture: "Picture", out: io.BytesIO, wanted: str, compression: int | None, profile: bytes | None) -> None:
+def _save(
+    picture: "Picture", out: io.BytesIO, wanted: str, compression: int | None, profile: bytes | None, xmp: str
+) -> None:
     match wanted:
         case "jpeg":
             quality = 92 if compression is None else min(compression, 95)
-            _flat(picture).save(out, "JPEG", quality=quality, icc_profile=profile)
+            _flat(picture).save(out, "JPEG", quality=quality, icc_profile=profile, xmp=xmp.encode())
         case "webp":
             quality = 100 if compression is None else compression
-            picture.save(out, "WEBP", quality=quality, lossless=quality == 100, icc_profile=profile)
+            lossless = quality == 100
+            picture.save(out, "WEBP", quality=quality, lossless=lossless, icc_profile=profile, xmp=xmp.encode())
         case _:
-            picture.save(out, "PNG", icc_profile=profile)
+            from PIL.PngImagePlugin import PngInfo
+
+            texts = PngInfo()
+            texts.add_itxt("XML:com.adobe.xmp", xmp)  # Pillow's PNG writer knows no `xmp`
+            picture.save(out, "PNG", icc_profile=profile, pnginfo=texts)
 
 
 def _flat(picture: "Picture") -> "Picture":

@@ -14,7 +14,7 @@ class Unfit(Struct, frozen=True):
 
 
 def wants_text_only(features: Features) -> bool:
-    """Whether any chat model can serve this if it holds the prompt: most requests, and they need no further look."""
+    """Whether any model that writes can serve this if it holds the prompt: most requests, and they need no more."""
     return features.kind == "chat" and not (
         features.tools
         or features.json_schema
@@ -57,8 +57,8 @@ def _incapable(info: ModelInfo, features: Features) -> str:
         return f"is {'a chat' if info.kind == 'chat' else f'an {info.kind}'} model"
     if features.kind == "image":
         return _incapable_of_image(info, features)
-    if info.kind == "image" and "text" not in info.outputs:
-        return "does not chat"
+    if "text" not in info.outputs and not (features.audio_out and "audio" in info.outputs):
+        return "speaks only (modalities: ['audio'])" if "audio" in info.outputs else "does not chat"
     if features.images or features.audio or features.files:
         for wanted, needed in (("image", features.images), ("audio", features.audio), ("file", features.files)):
             if needed and wanted not in info.inputs:

@@ -209,7 +209,7 @@ class Resolver:
             model=target.model,
             key=(target.provider, target.model),
             info=info,
-            chats=info.kind == "chat" and "chat" not in refusals,
+            chats=info.kind == "chat" and "text" in info.outputs and "chat" not in refusals,
             refusals=refusals,
             weight=target.weight,
             timeout_s=target.timeout_s,

@@ -21,6 +21,7 @@ from router.settings.shapes import (
 from router.settings.values import (
     DEFAULT_BASE_URLS,
     Alias,
+    BucketSettings,
     ClientKey,
     FetchSettings,
     Hedge,
@@ -80,6 +81,8 @@ def build_images(shape: ImagesShape) -> ImageSettings:
         ttl_s=seconds(shape.ttl_ms, shape.ttl_s, _IMAGES.ttl_s),
         quota_bytes=_bytes(shape.quota_mib, _IMAGES.quota_bytes),
         default_format=shape.default_format or _IMAGES.default_format,
+        variation_prompt=shape.variation_prompt or None,
+        bucket=None if shape.s3 is None else BucketSettings(**shape.s3.model_dump()),
     )
 
 

@@ -58,10 +58,19 @@ class ThinkingShape(Shape):
     can_disable: Bool | None = None
 
 
+class PixelsShape(Shape):
+    multiple: _Positive | None = None
+    min_side: _Positive | None = None
+    max_side: _Positive | None = None
+    min_area: _Count | None = None
+    max_area: _Count | None = None
+
+
 class ImageShape(Shape):
     tiers: list[Text] = Field(default=[])
     ratios: list[Text] = Field(default=[])
     sizes: list[Text] = Field(default=[])
+    pixels: PixelsShape | None = None
     per_call: _Positive | None = None
     max_n: _Positive | None = None
     references: _Count | None = None

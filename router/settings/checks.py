@@ -1,5 +1,6 @@
 """What no single value shows: names that lead nowhere, circles, and configurations that cannot serve."""
 
+import importlib.util
 import re
 from collections.abc import Iterable, Iterator
 
@@ -37,9 +38,20 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
     problems += _circles(settings, document)
     problems += space_problems(settings, document)
     problems += google_problems(settings.providers, document)
+    problems += _bucket_problems(settings, document)
     if not declared.providers and declared.readable:
         problems.append(document.problem((), "no providers: name at least one under 'providers'"))
     return problems
+
+
+def _bucket_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    bucket, loc = settings.images.bucket, ("images", "s3")
+    if bucket is None:
+        return
+    if importlib.util.find_spec("obstore") is None:
+        yield document.problem(loc, "needs obstore, which is not installed: pip install 'turnout[s3]'")
+    if (bucket.access_key_id is None) != (bucket.secret_access_key is None):
+        yield document.problem(loc, "needs both 'access_key_id' and 'secret_access_key', or neither")
 
 
 def find_warnings(settings: Settings, document: Document) -> list[Problem]:

@@ -8,6 +8,16 @@ _WIRE: dict[ProviderType, str] = {
     "gemini": "gemini/v1beta",
     "openai": "openai/v1",
     "eachlabs": "eachlabs/v1",
+    "bfl": "bfl/v1",
+    "stability": "stability/v2beta",
+    "fal": "fal",
+    "replicate": "replicate/v1",
+    "together": "together/v1",
+    "xai": "xai/v1",
+    "seedream": "seedream/api/v3",
+    "openrouter": "openrouter/api/v1",
+    "ideogram": "ideogram",
+    "stable-diffusion": "stable-diffusion",
     "litellm": "openai/v1",
 }
 

@@ -221,6 +221,18 @@ class RoutingShape(Shape):
     content_policy_failover: Bool = Field(default=False, description="Try the next candidate after a content refusal.")
 
 
+class BucketShape(Shape):
+    """A bucket of Amazon S3 or of any service that speaks its protocol."""
+
+    bucket: Text = Field(description="Its name. It must exist.")
+    prefix: str = Field(default="turnout", description="Where in it the pictures lie.")
+    endpoint: Url | None = Field(default=None, description="Address of the service. Default: Amazon's, by region.")
+    public_endpoint: Url | None = Field(default=None, description="The address links name, where it is another.")
+    region: Text | None = Field(default=None, description="Default: AWS_REGION, else us-east-1.")
+    access_key_id: Text | None = Field(default=None, description="Default: AWS_ACCESS_KEY_ID or the machine's role.")
+    secret_access_key: Text | None = Field(default=None, description="Its secret, as `${ENV}`.")
+
+
 class ImagesShape(Shape):
     """Delivery of pictures."""
 
@@ -229,6 +241,10 @@ class ImagesShape(Shape):
     ttl_ms: Duration | None = Field(default=None, description="`ttl_s` in milliseconds.")
     quota_mib: Float | None = Field(default=None, gt=0, description="Largest size of that folder, MiB. Default 1024.")
     default_format: ImageFormat | None = Field(default=None, description="When the caller names none. Default png.")
+    variation_prompt: Text | None = Field(
+        default=None, description="What an edit is told for /v1/images/variations. Without it they are answered 410."
+    )
+    s3: BucketShape | None = Field(default=None, description="Store them in a bucket instead of the folder.")
 
 
 class FetchShape(Shape):

@@ -18,7 +18,7 @@ from router.settings.document import Document, EnvText, Loc, dotted
 
 S = TypeVar("S", bound=BaseModel)
 
-_SECRET = {"api_key", "secret", "keys"}
+_SECRET = {"api_key", "secret", "keys", "secret_access_key"}
 _QUOTED = re.compile(r"'([^']*)'")
 _PLAIN = {
     "int_type": "must be a whole number",

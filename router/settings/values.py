@@ -14,7 +14,10 @@ from providers.catalogue import ModelInfo
 from providers.options import Cloud, GeminiOptions
 from router.errors import Problem
 
-ProviderType = Literal["gemini", "openai", "eachlabs", "litellm"]
+ProviderType = Literal[
+    "gemini", "openai", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream", "openrouter",
+    "ideogram", "stable-diffusion", "litellm",
+]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -23,6 +26,16 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
     "openai": "https://api.openai.com/v1",
     "eachlabs": "https://api.eachlabs.ai/v1",
+    "bfl": "https://api.bfl.ai/v1",
+    "stability": "https://api.stability.ai/v2beta",
+    "fal": "https://queue.fal.run",
+    "replicate": "https://api.replicate.com/v1",
+    "together": "https://api.together.xyz/v1",
+    "xai": "https://api.x.ai/v1",
+    "seedream": "https://ark.ap-southeast.bytepluses.com/api/v3",
+    "openrouter": "https://openrouter.ai/api/v1",
+    "ideogram": "https://api.ideogram.ai",
+    "stable-diffusion": "http://127.0.0.1:7860",
     "litellm": "",  # litellm knows where each of its providers is
 }
 
@@ -179,13 +192,34 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     content_policy_failover: bool = False
 
 
+class BucketSettings(Struct, frozen=True, kw_only=True):
+    """A bucket of an S3-compatible service. `endpoint` None: Amazon's; `public_endpoint` is the one links name."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    public_endpoint: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"BucketSettings(bucket={self.bucket!r}, prefix={self.prefix!r}, endpoint={self.endpoint!r})"
+
+
 class ImageSettings(Struct, frozen=True, kw_only=True):
-    """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them."""
+    """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them;
+    `bucket` takes its place.
+
+    `variation_prompt` makes an edit of a request for variations; None: there are none.
+    """
 
     store_dir: Path = Path("/tmp/turnout-images")  # noqa: S108  a cache: it may vanish, and the directory is made 0700
     ttl_s: float = 3600.0
     quota_bytes: int = 1024 * 1024 * 1024
     default_format: ImageFormat = "png"
+    variation_prompt: str | None = None
+    bucket: BucketSettings | None = None
 
 
 class FetchSettings(Struct, frozen=True, kw_only=True):

@@ -1,9 +1,12 @@
 """The vectors of the Gemini wire that are about routing: limits, keys, retired names, pictures, secrets, switches."""
 
+import base64
+import io
 import json
 import socket
+import wave
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -295,3 +298,54 @@ def test_the_operators_switches_reach_the_translation(turnout: Callable[..., Tur
     assert sent["safetySettings"] == [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]
     strict = ask(router, {"model": "second/gemini-3.8-flash", "messages": messages})
     assert strict.status_code == 400, "the other provider has the defaults"
+
+
+SPEAKERS = """
+providers:
+  google: {type: gemini, api_key: "k"}
+models:
+  voice: {targets: [google/gemini-3.8-flash-tts]}
+"""
+SPOKEN = {"modalities": ["audio"], "audio": {"voice": "alloy", "format": "wav"}}
+
+
+def test_a_model_that_reads_aloud_answers_with_a_sound_file_at_its_price(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(SPEAKERS)
+    answer = ask(router, chat("say: one two three four", "voice", **SPOKEN))
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    with wave.open(io.BytesIO(base64.b64decode(body["choices"][0]["message"]["audio"]["data"]))) as sound:
+        assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (24_000, 1, 2)
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(0.4)
+    usage = body["usage"]
+    assert usage["completion_tokens_details"]["audio_tokens"] == usage["completion_tokens"] == 10
+    info = lookup(router.settings.catalogue, "google", "gemini-3.8-flash-tts")
+    price = info.price_on(datetime.now(UTC).date())
+    assert price is not None
+    assert price.input is not None
+    assert price.output is not None
+    cost = (usage["prompt_tokens"] * price.input + usage["completion_tokens"] * price.output) / 1_000_000
+    assert usage["cost"] == pytest.approx(float(cost))
+    (sent,) = router.requests()
+    assert sent["body"]["generationConfig"]["responseModalities"] == ["AUDIO"]
+    voice = sent["body"]["generationConfig"]["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]
+    assert voice == {"voiceName": "Kore"}
+
+
+def test_a_spoken_stream_brings_samples_and_ends_whole(turnout: Callable[..., Turnout]) -> None:
+    spoken = {"modalities": ["audio"], "audio": {"voice": "Puck", "format": "pcm16"}}
+    answer = ask(turnout(SPEAKERS), chat("say: one two", "voice", stream=True, **spoken))
+    assert answer.status_code == 200, answer.text
+    *found, done = events(answer.text)
+    assert done == "[DONE]"
+    deltas = [choice["delta"] for item in found for choice in json.loads(item)["choices"]]
+    pieces = [delta["audio"]["data"] for delta in deltas if "audio" in delta and "data" in delta["audio"]]
+    assert sum(len(base64.b64decode(piece)) for piece in pieces) == 3 * 2 * 1920
+
+
+def test_a_model_that_only_speaks_is_asked_for_sound_alone(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(SPEAKERS)
+    answer = ask(router, chat("say: hello", "voice"))
+    assert answer.status_code == 400
+    assert "modalities: ['audio']" in answer.json()["error"]["message"]
+    assert router.requests() == []

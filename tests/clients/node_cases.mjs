@@ -110,6 +110,24 @@ async function checkCut(model) {
   assert.equal(finish, null);
 }
 
+/** Reads a streamed picture: its previews, then itself. */
+async function checkStreamed(asked, name, previews) {
+  const events = [];
+  for await (const event of await asked) events.push(event);
+  const last = events.pop();
+  assert.deepEqual(events.map((event) => event.type), Array(previews).fill(`${name}.partial_image`));
+  assert.deepEqual(events.map((event) => event.partial_image_index), events.map((_, index) => index));
+  assert.equal(last.type, `${name}.completed`);
+  for (const event of [...events, last]) {
+    assert.ok(isPng(Buffer.from(event.b64_json, "base64")));
+    assert.equal(event.output_format, "png");
+    assert.match(event.size, /^\d+x\d+$/);
+    assert.ok(Math.abs(event.created_at - Date.now() / 1000) < 60);
+  }
+  assert.ok(last.usage.total_tokens > 0);
+  assert.equal(last.usage.total_tokens, last.usage.input_tokens + last.usage.output_tokens);
+}
+
 /** Reads a stream of all sixty words, once, from two upstreams, with the usage of both and one id, model and finish. */
 async function checkWhole(model, stream_mode) {
   const asked = { model, messages: user("words: 60"), stream: true, stream_options: { include_usage: true } };
@@ -336,6 +354,58 @@ const cases = {
     const image = await file(png(200), "barn.png");
     const mask = await file(png(0, true), "mask.png");
     checkEdited(await client.images.edit({ model: "gpt-image-2", prompt: "only there", image, mask }));
+  },
+
+  "a streamed picture shows its previews and then itself": async () => {
+    const asked = { model: "gpt-image-2", prompt: "a red barn", stream: true, partial_images: 2 };
+    await checkStreamed(client.images.generate(asked), "image_generation", 2);
+  },
+
+  "a streamed edit shows its previews and then itself": async () => {
+    const image = await file(png(200), "barn.png");
+    const asked = { model: "gpt-image-2", prompt: "blue", image, stream: true, partial_images: 1 };
+    await checkStreamed(client.images.edit(asked), "image_edit", 1);
+  },
+
+  "a streamed picture of a backend without previews is one event": async () => {
+    const asked = { model: "gemini-3.1-flash-image", prompt: "a red barn", stream: true, partial_images: 3 };
+    await checkStreamed(client.images.generate(asked), "image_generation", 0);
+  },
+
+  "a picture that is refused raises BadRequestError with the code": async () => {
+    for (const stream of [false, true]) {
+      const asked = { model: "gpt-image-2", prompt: "sandbox-fault: image-safety", stream };
+      const error = await raised(OpenAI.BadRequestError, () => standard.images.generate(asked));
+      assert.equal(error.code, "moderation_blocked");
+    }
+  },
+
+  "a stream of a picture that breaks off raises after the preview": async () => {
+    const prompt = "sandbox-fault: reset-mid-stream;after=1";
+    const seen = [];
+    const error = await raised(OpenAI.APIError, async () => {
+      const asked = { model: "gpt-image-2", prompt, stream: true, partial_images: 2 };
+      for await (const event of await standard.images.generate(asked)) seen.push(event.type);
+    });
+    assert.deepEqual(seen, ["image_generation.partial_image"]);
+    assert.equal(error.code, "upstream_stream_interrupted");
+  },
+
+  "one key for two requests makes one picture": async () => {
+    const headers = { "Idempotency-Key": "barn-1" };
+    const ask = () => client.images.generate({ model: "gpt-image-2", prompt: "a red barn" }, { headers }).withResponse();
+    const [first, second] = [await ask(), await ask()];
+    assert.deepEqual(second.data, first.data);
+    assert.equal(first.response.headers.get("idempotent-replayed"), null);
+    assert.equal(second.response.headers.get("idempotent-replayed"), "true");
+  },
+
+  "one key for two different requests raises": async () => {
+    const headers = { "Idempotency-Key": "barn-2" };
+    const ask = (prompt) => standard.images.generate({ model: "gpt-image-2", prompt }, { headers });
+    await ask("a red barn");
+    const error = await raised(OpenAI.UnprocessableEntityError, () => ask("a blue barn"));
+    assert.equal(error.code, "idempotency_key_reused");
   },
 
   "embeddings come as numbers although the wire has base64": async () => {

@@ -2,6 +2,7 @@
 
     .venvs/openai-2, .venvs/openai-3   OpenAI's Python SDK, one per lock
     .venvs/agents                      LangChain, Pydantic AI and OpenAI's Agents SDK together
+    .venvs/s3                          moto, which speaks S3 on a loopback port
     .venvs/node                        npm packages: OpenAI's SDK twice, the AI SDK, and a Node new enough for all
     .venvs/codex                       Codex, OpenAI's coding agent
 
@@ -19,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parents[1] / ".venvs"
-PYTHON_CLIENTS = ("openai-2", "openai-3", "agents")
+PYTHON_CLIENTS = ("openai-2", "openai-3", "agents", "s3")
 NODE = ENVIRONMENTS / "node"
 CODEX = ENVIRONMENTS / "codex"
 SKIPPED = "skipped"  # the file in either that holds the reason

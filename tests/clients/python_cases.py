@@ -281,6 +281,82 @@ def edit_masked() -> None:
     check_edited(client.images.edit(model="gpt-image-2", prompt="only there", image=png(200), mask=png(0, alpha=True)))
 
 
+def check_streamed(events: Iterable[Any], name: str, previews: int) -> None:
+    *shown, last = list(events)
+    assert [event.type for event in shown] == [f"{name}.partial_image"] * previews
+    assert [event.partial_image_index for event in shown] == list(range(previews))
+    assert last.type == f"{name}.completed"
+    for event in (*shown, last):
+        assert is_png(base64.b64decode(event.b64_json, validate=True))
+        assert (event.output_format, abs(event.created_at - time.time()) < 60) == ("png", True)
+        assert "x" in event.size
+    assert last.usage.total_tokens == last.usage.input_tokens + last.usage.output_tokens > 0
+
+
+@case("a streamed picture shows its previews and then itself")
+def stream_picture() -> None:
+    asked = client.images.generate(model="gpt-image-2", prompt="a red barn", stream=True, partial_images=2)
+    check_streamed(asked, "image_generation", 2)
+
+
+@case("a streamed edit shows its previews and then itself")
+def stream_edit() -> None:
+    asked = client.images.edit(model="gpt-image-2", prompt="blue", image=png(200), stream=True, partial_images=1)
+    check_streamed(asked, "image_edit", 1)
+
+
+@case("a streamed picture of a backend without previews is one event")
+def stream_without_previews() -> None:
+    model = "gemini-3.1-flash-image"
+    asked = client.images.generate(model=model, prompt="a red barn", stream=True, partial_images=3)
+    check_streamed(asked, "image_generation", 0)
+
+
+@case("a picture that is refused raises BadRequestError with the code")
+def refused_picture() -> None:
+    for stream in (False, True):
+        error = raised(
+            openai.BadRequestError,
+            lambda stream=stream: default.images.generate(
+                model="gpt-image-2", prompt="sandbox-fault: image-safety", stream=stream
+            ),
+        )
+        assert error.code == "moderation_blocked", error.code
+
+
+@case("a stream of a picture that breaks off raises after the preview")
+def cut_picture() -> None:
+    prompt = "sandbox-fault: reset-mid-stream;after=1"
+    events = iter(default.images.generate(model="gpt-image-2", prompt=prompt, stream=True, partial_images=2))
+    assert next(events).type == "image_generation.partial_image"
+    error = raised(openai.APIError, lambda: next(events))
+    assert error.code == "upstream_stream_interrupted", error.code
+    assert error.message
+
+
+@case("one key for two requests makes one picture")
+def one_picture() -> None:
+    def ask() -> Any:
+        return client.images.with_raw_response.generate(
+            model="gpt-image-2", prompt="a red barn", extra_headers={"Idempotency-Key": "barn-1"}
+        )
+
+    first, second = ask(), ask()
+    assert first.content == second.content
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+
+
+@case("one key for two different requests raises")
+def one_key_twice() -> None:
+    def ask(prompt: str) -> Any:
+        return default.images.generate(model="gpt-image-2", prompt=prompt, extra_headers={"Idempotency-Key": "barn-2"})
+
+    ask("a red barn")
+    error = raised(openai.UnprocessableEntityError, lambda: ask("a blue barn"))
+    check_status(error, 422, "invalid_request_error", "idempotency_key_reused", "Idempotency-Key")
+
+
 def vectors(answer: Any) -> list[list[float]]:
     """The vectors of an answer whose entries are numbered in order."""
     assert [item.index for item in answer.data] == list(range(len(answer.data)))

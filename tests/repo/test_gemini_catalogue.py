@@ -73,7 +73,12 @@ def gemini_models(shipped: Settings) -> dict[str, ModelInfo]:
 
 
 def test_every_model_that_talks_or_draws_is_in_the_table(shipped: Settings) -> None:
-    assert {name for name, info in gemini_models(shipped).items() if info.kind != "embedding"} == set(THINKING)
+    speakers = {f"gemini-3.8-flash-{name}" for name in ("tts", "lite-tts")}
+    assert {name for name, info in gemini_models(shipped).items() if info.kind != "embedding"} == {*THINKING, *speakers}
+    for name in speakers:
+        info = shipped.catalogue[name]
+        assert (info.outputs, info.context_tokens, info.max_output_tokens) == ({"audio"}, 8192, 16_384)
+        assert not any((info.tools, info.json_schema, info.signatures, info.thinking))
 
 
 @pytest.mark.parametrize("model", THINKING)
@@ -105,7 +110,7 @@ def test_a_models_abilities_are_those_of_its_generation(shipped: Settings, model
         assert not info.tools
 
 
-PRICES: list[tuple[str, str, str, str, str]] = [  # model, day, USD per million: input, output, cached input
+PRICES: list[tuple[str, str, str, str, str | None]] = [  # model, day, USD per million: input, output, cached input
     ("gemini-4-argon", "2026-11-30", "2", "10", "0.10"),
     ("gemini-4-argon", "2026-12-01", "4", "20", "0.20"),
     *((f"gemini-{n}-flash", "2026-12-31", "0.75", "3.75", "0.075") for n in ("3.6", "3.7", "3.8")),
@@ -118,16 +123,21 @@ PRICES: list[tuple[str, str, str, str, str]] = [  # model, day, USD per million:
     ("gemini-3.1-flash-lite", "2026-12-01", "0.25", "1.50", "0.025"),
     ("gemini-3.1-pro-preview", "2026-12-01", "2", "12", "0.20"),
     ("gemini-3-flash-preview", "2026-12-01", "0.50", "3", "0.05"),
+    ("gemini-3.8-flash-tts", "2026-12-31", "0.5", "9", None),
+    ("gemini-3.8-flash-tts", "2027-01-01", "1", "18", None),
+    ("gemini-3.8-flash-lite-tts", "2026-12-31", "0.5", "6", None),
+    ("gemini-3.8-flash-lite-tts", "2027-01-01", "1", "12", None),
 ]
 
 
 @pytest.mark.parametrize(("model", "day", "input_", "output", "cached"), PRICES)
 def test_a_price_holds_on_its_days(
-    shipped: Settings, model: str, day: str, input_: str, output: str, cached: str
+    shipped: Settings, model: str, day: str, input_: str, output: str, cached: str | None
 ) -> None:
     price = shipped.catalogue[model].price_on(date.fromisoformat(day))
     assert price is not None
-    assert (price.input, price.output, price.cached_input) == (Decimal(input_), Decimal(output), Decimal(cached))
+    assert (price.input, price.output) == (Decimal(input_), Decimal(output))
+    assert price.cached_input == (None if cached is None else Decimal(cached))
 
 
 def test_a_long_prompt_is_dearer_on_pro_models_only(shipped: Settings) -> None:

@@ -1,6 +1,6 @@
 """What starting the router loads: nothing heavy that most requests never need."""
 
-import re
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,16 +17,17 @@ def test_importing_the_application_loads_no_heavy_package() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
-def test_importing_the_application_is_quick() -> None:
-    """As `python -X importtime` sees it: under 0.6 s in all, the best of three runs on whatever machine this is."""
-    seconds = []
-    for _ in range(3):
+def test_importing_the_application_is_quick(tmp_path: Path) -> None:
+    """Under 0.6 s, the best of three runs. Processor time, so that a busy machine is no slow import; with byte code."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    code = "import time; t = time.process_time(); import router.app; print(time.process_time() - t)"
+
+    def seconds() -> float:
         done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-c", "import router.app"],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+            env={**kept, "PYTHONPYCACHEPREFIX": str(tmp_path)},
         )  # fmt: skip
-        rows = re.findall(r"^import time:\s+\d+ \|\s+(\d+) \|\s*(\S+)$", done.stderr, re.M)
-        imported = {name: int(microseconds) for microseconds, name in rows}
-        assert not {name for name in imported if name.partition(".")[0] in HEAVY}
-        seconds.append(imported["router.app"] / 1e6)
-    assert min(seconds) < 0.6, seconds
+        return float(done.stdout)
+
+    seconds()  # fills the byte code cache
+    assert min(seconds() for _ in range(3)) < 0.6

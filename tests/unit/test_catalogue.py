@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from providers.catalogue import EmbeddingCapabilities, Price, lookup, vector_space
+from providers.catalogue import EmbeddingCapabilities, ModelInfo, Price, lookup, vector_space
 from router.settings.catalogue_file import LoadedCatalogue, load_catalogue
 from router.settings.document import read_document
 
@@ -103,9 +103,17 @@ def test_thinking_is_controlled_as_the_family_does(
     assert thinking.can_disable == can_disable
 
 
+def chat_models(shipped: LoadedCatalogue) -> dict[str, ModelInfo]:
+    """Gemini's models that write."""
+    return {
+        name: info
+        for name, info in shipped.models.items()
+        if name.startswith("gemini-") and info.kind == "chat" and "text" in info.outputs
+    }
+
+
 def test_families_differ_in_what_they_refuse(shipped: LoadedCatalogue) -> None:
-    models = shipped.models
-    gemini = {name: info for name, info in models.items() if name.startswith("gemini-") and info.kind == "chat"}
+    gemini = chat_models(shipped)
     assert {name for name, info in gemini.items() if info.sampling} == {
         "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite",
     }  # fmt: skip
@@ -119,7 +127,7 @@ def test_families_differ_in_what_they_refuse(shipped: LoadedCatalogue) -> None:
 
 
 def test_pro_ranks_before_flash_before_lite(shipped: LoadedCatalogue) -> None:
-    chat = [info for info in shipped.models.values() if info.kind == "chat" and info.name.startswith("gemini-")]
+    chat = chat_models(shipped).values()
     pro = [info.quality for info in chat if "pro" in info.name or "argon" in info.name]
     lite = [info.quality for info in chat if "lite" in info.name]
     flash = [info.quality for info in chat if "flash" in info.name and "lite" not in info.name]

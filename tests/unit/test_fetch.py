@@ -331,7 +331,8 @@ FAILURES = [
 
 @pytest.mark.parametrize(("script", "message"), [row[1:] for row in FAILURES], ids=[row[0] for row in FAILURES])
 async def test_what_a_host_delivers_is_bounded_and_known_by_its_bytes(script: Any, message: str) -> None:
-    async with internet(script, max_bytes=100_000, timeout_s=0.3) as net:
+    timeout_s = 0.3 if "within" in message else 30.0  # a busy machine is no slow host
+    async with internet(script, max_bytes=100_000, timeout_s=timeout_s) as net:
         error = await net.refused(f"{URL}?token=s3cret")
         assert message in error.message
         assert error.message.count("'pictures.example'") == 1

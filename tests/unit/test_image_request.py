@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from pictures import bomb, picture
+from PIL import Image
 
-from router.api.image_request import ParsedImage, parse_edit, parse_generation
+from router.api.image_request import ParsedImage, parse_edit, parse_generation, parse_variation
 from router.errors import InvalidRequestError, RouterError, UnsupportedMediaTypeError
-from router.settings.values import ServerSettings, Settings
+from router.settings.values import ImageSettings, ServerSettings, Settings
 
 SETTINGS = Settings()
 PNG, JPEG, WEBP, GIF = (picture(kind=kind) for kind in ("PNG", "JPEG", "WEBP", "GIF"))
@@ -141,10 +142,18 @@ BAD_FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("output_compression", {"output_compression": 101}, "output_compression"),
     ("seed", {"seed": -1}, "seed"),
     ("seed huge", {"seed": 2**32}, "seed"),
-    ("stream", {"stream": True}, "stream"),
+    ("stream a number", {"stream": 5}, "stream"),
+    ("stream a word", {"stream": "yes"}, "stream"),
+    ("partial_images", {"stream": True, "partial_images": 4}, "partial_images"),
     ("user a number", {"user": 5}, "user"),
     ("negative_prompt a list", {"negative_prompt": []}, "negative_prompt"),
     ("router", {"router": {"sort": "x"}}, "router.sort"),
+    ("aspect_ratio", {"aspect_ratio": "wide"}, "aspect_ratio"),
+    ("aspect_ratio 0", {"aspect_ratio": "1:0"}, "aspect_ratio"),
+    ("aspect_ratio extreme", {"aspect_ratio": "99:1"}, "aspect_ratio"),
+    ("aspect_ratio a number", {"aspect_ratio": 1.5}, "aspect_ratio"),
+    ("resolution", {"resolution": "8K"}, "resolution"),
+    ("markup", {"markup": {"image_url": "data:,"}}, "markup"),
     ("mask without a picture", {"mask": data_url(PNG)}, "mask"),
     ("api_base", {"api_base": "http://x"}, "api_base"),
     ("unknown field 500 deep", {"odd": json.loads("[" * 500 + "]" * 500)}, "odd"),
@@ -156,6 +165,16 @@ async def test_a_bad_field_is_a_400_that_names_it(fields: dict[str, Any], param:
     with pytest.raises(InvalidRequestError) as caught:
         await generation(**fields)
     assert (caught.value.status, caught.value.param) == (400, param)
+
+
+async def test_previews_are_for_the_stream_of_one_picture() -> None:
+    found = await generation(stream=True, partial_images=2)
+    assert (found.stream, found.request.partial_images, found.warnings) == (True, 2, ())
+    form_found = await edit(PROMPT, file("image", PNG), text("stream", "true"), text("partial_images", "1"))
+    assert (form_found.stream, form_found.request.partial_images) == (True, 1)
+    for fields, why in (({"stream": True, "n": 2}, "n is above 1"), ({}, "not a stream")):
+        found = await generation(partial_images=2, **fields)
+        assert (found.request.partial_images, found.warnings) == (0, (f"partial_images=ignored: {why}",))
 
 
 async def test_nulls_and_empty_text_mean_absent() -> None:
@@ -218,9 +237,30 @@ async def test_the_type_is_that_of_the_bytes_not_the_declared_one() -> None:
     assert [image.mime for image in found.request.images] == ["image/png", "image/jpeg", "image/webp", "image/gif"]
 
 
-async def test_pictures_in_two_fields_do_not_travel_on_as_text() -> None:
+async def test_pictures_of_two_fields_are_taken_together() -> None:
     found = await edit_json(images=[data_url(PNG)], image=data_url(JPEG))
+    assert [image.mime for image in found.request.images] == ["image/jpeg", "image/png"]
     assert found.request.extra == {}
+
+
+async def test_a_generation_that_brings_pictures_is_an_edit() -> None:
+    found = await generation(image=[data_url(PNG)], mask=data_url(PNG))
+    assert (found.features.edit, found.features.images, found.features.mask) == (True, 1, True)
+    assert found.request.extra == {}
+
+
+async def test_each_picture_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    really = Image.open
+
+    def spy(*args: Any, **options: Any) -> Any:
+        opened.append(args)
+        return really(*args, **options)
+
+    monkeypatch.setattr(Image, "open", spy)
+    await edit_json(images=[data_url(PNG), data_url(PNG)], mask=data_url(PNG))
+    await edit(PROMPT, file("image", PNG), file("mask", PNG))
+    assert len(opened) == 3 + 2
 
 
 BAD_PICTURES: list[tuple[str, Any]] = [
@@ -283,6 +323,75 @@ async def test_a_mask_has_the_size_of_the_first_picture() -> None:
         assert caught.value.param == "mask"
 
 
+# --- shape beside size
+
+SHAPES_ASKED: list[tuple[dict[str, Any], str, str]] = [
+    ({"aspect_ratio": "16:9"}, "1360x768", "1K"),
+    ({"aspect_ratio": "9:16", "resolution": "2k"}, "1536x2736", "2K"),
+    ({"aspect_ratio": "1:1", "size": "4K"}, "4096x4096", "4K"),
+    ({"image_config": {"aspect_ratio": "3:2", "image_size": "1K"}}, "1248x832", "1K"),
+    ({"resolution": "2K"}, "2048x2048", "2K"),
+    ({"aspect_ratio": "auto", "size": "auto"}, "None", ""),
+    ({"aspect_ratio": "", "size": ""}, "None", ""),
+]
+
+
+@pytest.mark.parametrize(("fields", "size", "tier"), SHAPES_ASKED)
+async def test_a_ratio_is_a_size(fields: dict[str, Any], size: str, tier: str) -> None:
+    found = await generation(**fields)
+    assert str(found.request.size) == size
+    assert (found.request.size.tier if found.request.size else "") == tier
+    assert (found.request.extra, found.warnings) == ({}, ())
+
+
+async def test_pixels_win_over_a_ratio_and_say_so() -> None:
+    found = await generation(size="1024x1024", aspect_ratio="16:9", resolution="2K")
+    assert str(found.request.size) == "1024x1024"
+    assert found.warnings == ("aspect_ratio=ignored: size says it", "resolution=ignored: size says it")
+
+
+# --- what known clients send, field by field as their sources have it
+
+WEBUI = {"model": "dall-e-2", "prompt": "a cat", "n": 1, "size": "512x512", "response_format": "b64_json"}
+LIBRECHAT = {
+    "model": "gpt-image-1", "prompt": "a cat", "n": 1, "background": "auto", "quality": "auto", "size": "auto",
+    "output_format": "webp", "output_compression": 80,
+}  # fmt: skip
+N8N = {"model": "image", "prompt": "a cat", "response_format": "url", "n": 2, "size": "1024x1024", "style": "natural"}
+LOBE = {
+    "model": "image", "prompt": "a cat", "n": 1, "seed": 5, "width": 1024, "height": 768, "cfg": 7.5, "steps": 20,
+    "aspectRatio": "4:3", "input_fidelity": "high",
+}  # fmt: skip
+AI_SDK = {
+    "model": "image", "prompt": "a cat", "n": 1, "size": None, "response_format": "b64_json", "seed": None,
+    "safety_identifier": "u-9",
+}  # fmt: skip
+OLD = {"model": "dall-e-3", "prompt": "a cat", "quality": "hd", "style": "vivid", "user": "u", "response_format": "url"}
+NEW = {
+    "model": "gpt-image-2.6-flare", "prompt": "a cat", "complexity": "low", "svg": {"model": "m"}, "stream": False,
+    "partial_images": 0, "moderation": "low", "frame_count": 9, "frame_duration_ms": 200, "quality": "xhigh",
+}  # fmt: skip
+CLIENTS: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
+    ("Open WebUI", WEBUI, {"model": "dall-e-2", "n": 1}, set()),
+    ("LibreChat", LIBRECHAT, {"output_format": "webp", "output_compression": 80, "size": None}, set()),
+    ("n8n", N8N, {"n": 2}, set()),
+    ("LobeHub", LOBE, {"seed": 5, "input_fidelity": "high"}, {"width", "height", "cfg", "steps", "aspectRatio"}),
+    ("AI SDK", AI_SDK, {"user": "u-9", "seed": None}, set()),
+    ("dall-e-3", OLD, {"quality": "hd", "user": "u"}, set()),
+    ("2.6", NEW, {"quality": "xhigh"}, {"complexity", "svg", "frame_count", "frame_duration_ms"}),
+]
+
+
+@pytest.mark.parametrize(("body", "kept", "extra"), [row[1:] for row in CLIENTS], ids=[row[0] for row in CLIENTS])
+async def test_the_body_of_a_known_client_is_served(
+    body: dict[str, Any], kept: dict[str, Any], extra: set[str]
+) -> None:
+    found = await generation(**body)
+    assert {name: getattr(found.request, name) for name in kept} == kept
+    assert set(found.request.extra) == extra
+    assert found.delivery == (body.get("response_format") or "b64_json")
+
+
 # --- edits as forms
 
 
@@ -310,6 +419,60 @@ async def test_a_form_carries_numbers_masks_and_directives_as_text() -> None:
     assert request.extra == {"guidance": "3"}
 
 
+WEBUI_EDIT = [
+    text("model", "dall-e-2"),
+    PROMPT,
+    text("n", "1"),
+    text("size", "512x512"),
+    text("response_format", "url"),
+]
+LIBRECHAT_EDIT = [text("model", "gpt-image-1"), PROMPT, text("quality", "auto"), text("size", "auto")]
+CLIENT_EDITS: list[tuple[str, list[Part], int]] = [
+    ("Open WebUI, one", [*WEBUI_EDIT, file("image", PNG)], 1),
+    ("Open WebUI, a list", [*WEBUI_EDIT, file("image[]", JPEG), file("image[]", WEBP)], 2),
+    ("LibreChat", [*LIBRECHAT_EDIT, file("image[]", PNG)], 1),
+    ("openai-python, bytes", [PROMPT, file("image", PNG, "application/octet-stream", "upload")], 1),
+    ("openai-node, files first", [file("image[]", PNG), file("image[]", PNG), PROMPT, text("model", "image")], 2),
+    ("both names", [PROMPT, file("image", PNG), file("image[]", JPEG)], 2),
+    ("data URL as text", [PROMPT, text("image", data_url(PNG))], 1),
+]
+
+
+@pytest.mark.parametrize(("parts", "count"), [row[1:] for row in CLIENT_EDITS], ids=[row[0] for row in CLIENT_EDITS])
+async def test_the_form_of_a_known_client_is_served(parts: list[Part], count: int) -> None:
+    found = await edit(*parts)
+    assert len(found.request.images) == count
+    assert (found.request.prompt, found.request.extra) == ("a hat", {})
+
+
+async def test_nested_and_listed_fields_of_a_form_are_those_of_json() -> None:
+    found = await edit(
+        PROMPT, file("image", PNG), text("svg[model]", "m"), text("svg[reasoning][effort]", "low"), text("arr[]", "a"),
+        text("arr[]", "b"), text("flag", "true"),
+    )  # fmt: skip
+    assert found.request.extra == {
+        "svg": {"model": "m", "reasoning": {"effort": "low"}},
+        "arr": ["a", "b"],
+        "flag": "true",
+    }
+
+
+VARY = Settings(images=ImageSettings(variation_prompt="vary it"))
+
+
+async def test_a_variation_is_an_edit_by_the_operators_words() -> None:
+    sent = form(file("image", PNG), text("model", "dall-e-2"), text("n", "2"), text("response_format", "b64_json"))
+    found = await parse_variation(scope(FORM_TYPE), receiver(sent), VARY, KEY)
+    assert (found.request.prompt, found.request.n, found.request.model) == ("vary it", 2, "dall-e-2")
+    assert found.features.edit
+
+
+async def test_variations_that_nobody_maps_are_gone() -> None:
+    with pytest.raises(RouterError) as caught:
+        await parse_variation(scope(FORM_TYPE), receiver(form(file("image", PNG))), SETTINGS, KEY)
+    assert (caught.value.status, caught.value.code) == (410, "endpoint_retired")
+
+
 async def test_a_file_name_is_only_a_name() -> None:
     found = await edit(PROMPT, file("image", PNG, filename="../" * 100 + "x.png"))
     assert len(found.request.images[0].filename) <= 100
@@ -332,8 +495,13 @@ BAD_FORMS: list[tuple[str, list[Part]]] = [
     ("router a list", [PROMPT, file("image", PNG), text("router", "[]")]),
     ("router a file", [PROMPT, file("image", PNG), file("router", PNG)]),
     ("prompt a file", [file("prompt", b"hello", "text/plain"), file("image", PNG)]),
-    ("stream", [PROMPT, file("image", PNG), text("stream", "true")]),
+    ("stream", [PROMPT, file("image", PNG), text("stream", "yes")]),
     ("api_key", [PROMPT, file("image", PNG), text("api_key", "x")]),
+    ("two masks", [PROMPT, file("image", PNG), file("mask[]", PNG), file("mask[]", PNG)]),
+    ("markup", [PROMPT, file("image", PNG), file("markup", PNG)]),
+    ("a file nobody knows", [PROMPT, file("image", PNG), file("sketch", PNG)]),
+    ("a text and an object", [PROMPT, file("image", PNG), text("svg", "x"), text("svg[model]", "m")]),
+    ("a text and a list", [PROMPT, file("image", PNG), text("a", "x"), text("a[]", "m")]),
 ]
 
 

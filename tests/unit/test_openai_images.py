@@ -18,13 +18,12 @@ from providers.errors import (
     UnsupportedFieldError,
 )
 from providers.openai.images import (
-    decoded_base64,
     from_images,
     image_warnings,
     to_edit_form,
     to_generation_body,
-    to_picture,
 )
+from providers.pictures import decoded_base64, to_picture
 from providers.types import ImageInput, ImageRequest, ImageSize, Usage
 
 INFO = ModelInfo(name="m", kind="image")

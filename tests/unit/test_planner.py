@@ -349,6 +349,7 @@ CAPABILITIES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("files in", {"inputs": frozenset({"text"})}, {"files": 1}, "takes no file input"),
     ("pictures out", {}, {"image_out": True}, "makes no pictures"),
     ("audio out", {}, {"audio_out": True}, "makes no audio"),
+    ("text of a model that speaks", {"outputs": frozenset({"audio"})}, {}, "speaks only (modalities: ['audio'])"),
     ("image model for chat", {"kind": "image", "outputs": frozenset({"image"})}, {}, "does not chat"),
     (
         "image model that also writes",

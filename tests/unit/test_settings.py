@@ -1,5 +1,6 @@
 """turnout.yaml: what it means, and one clear line for each thing that is wrong with it."""
 
+import importlib.util
 from decimal import Decimal
 from pathlib import Path
 
@@ -188,6 +189,33 @@ def test_settings_do_not_print_keys(tmp_path: Path) -> None:
     settings = load(tmp_path, text, {"TURNOUT_API_KEYS": "hunter3"})
     assert settings.providers["up"].api_key == "hunter2"
     assert "hunter" not in repr(settings)
+
+
+BUCKET = """
+images:
+  s3: {bucket: pics, endpoint: "http://127.0.0.1:9000/", access_key_id: hunter1, secret_access_key: hunter2}
+"""
+
+
+def test_a_bucket_is_told_where_and_by_whom_and_does_not_print_it(tmp_path: Path) -> None:
+    bucket = inspect_settings(write(tmp_path, GOOD + BUCKET), {}).settings.images.bucket
+    assert bucket is not None
+    assert (bucket.bucket, bucket.prefix, bucket.endpoint) == ("pics", "turnout", "http://127.0.0.1:9000")
+    assert (bucket.access_key_id, bucket.secret_access_key) == ("hunter1", "hunter2")
+    assert "hunter" not in repr(bucket)
+
+
+def test_a_bucket_needs_obstore_and_whole_keys(tmp_path: Path) -> None:
+    half = BUCKET.replace(", secret_access_key: hunter2", "")
+    found = [message for _, key, message in problems(tmp_path, GOOD + half) if key == "images.s3"]
+    needed = (
+        []
+        if importlib.util.find_spec("obstore")
+        else ["needs obstore, which is not installed: pip install 'turnout[s3]'"]
+    )
+    assert sorted(found) == ["needs both 'access_key_id' and 'secret_access_key', or neither", *needed]
+    shown = problems(tmp_path, GOOD + BUCKET.replace("hunter2", "[hunter2]"))
+    assert "hunter2" not in str(shown)
 
 
 def test_variables_and_defaults_are_filled_in(tmp_path: Path) -> None:

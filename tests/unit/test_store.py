@@ -1,5 +1,6 @@
 """Pictures by URL: links that expire, cannot be forged, and lead nowhere else."""
 
+import asyncio
 import os
 import stat
 import time
@@ -8,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from router.pictures.store import PictureStore
+from router.pictures.store import PictureStore, StoreError, kept_swept
 
 
 def parts(link: str) -> tuple[str, str, str, str]:
@@ -155,3 +156,40 @@ async def test_files_of_others_are_never_swept(tmp_path: Path) -> None:
     assert (folder / "holiday.png").exists()
     assert (folder / "album").is_dir()
     assert await kept.get(*link) == b"bytes"
+
+
+async def test_sweeping_needs_no_new_picture(tmp_path: Path) -> None:
+    kept = store(tmp_path, ttl_s=60.0)
+    await kept.sweep()  # no folder yet
+    old = parts(await kept.put(b"old", "image/png"))
+    then = time.time() - 61
+    os.utime(tmp_path / "store" / f"{old[0]}.png", (then, then))
+    await kept.sweep()
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+async def test_the_sweeper_goes_on_after_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.pictures.store._SWEEP_S", 0.01)
+    folder = tmp_path / "store"
+    folder.mkdir(mode=0o000)
+    kept = store(tmp_path, ttl_s=-2.0)
+    async with kept_swept(kept):
+        await asyncio.sleep(0.05)
+        folder.chmod(0o700)
+        (folder / ("0" * 32 + ".png")).write_bytes(b"old")
+        for _ in range(200):
+            if not list(folder.iterdir()):
+                break
+            await asyncio.sleep(0.01)
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_link_begins_where_the_server_is(tmp_path: Path) -> None:
+    link = await store(tmp_path).put(b"bytes", "image/png", "https://pictures.example")
+    assert link.startswith("https://pictures.example/v1/images/files/")
+
+
+async def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(b"a file")
+    with pytest.raises(StoreError):
+        await store(tmp_path).put(b"bytes", "image/png")

@@ -18,10 +18,11 @@ from providers.errors import (
     ProviderError,
     UnsupportedFieldError,
 )
-from providers.openai.images import from_images, to_picture
+from providers.openai.images import from_images
 from providers.openai.request import to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator
+from providers.pictures import to_picture
 from providers.sse import EventDecoder
 from providers.types import ChatChunk, ChatRequest, Usage
 

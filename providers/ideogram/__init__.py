@@ -1,0 +1,1 @@
+"""Ideogram: JSON or a form, pictures behind addresses."""

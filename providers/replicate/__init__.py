@@ -1,0 +1,1 @@
+"""Replicate: predictions of many models, each with words of its own."""

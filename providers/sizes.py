@@ -1,0 +1,117 @@
+"""What a backend is asked for in place of the size a caller wants: the nearest it offers, and what that loses. Pure.
+
+Backends differ in what they take: a ratio (with or without a tier), one of a list of sizes, or pixels within limits.
+Near is measured in logarithms, so that twice and half are equally far; a wrong shape counts ten times a wrong area.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from providers.catalogue import ImageCapabilities, PixelLimits
+from providers.pictures import nearest_ratio
+from providers.types import ImageSize
+
+_SHAPE_LOSS = 0.05  # a twentieth of the shape is what nobody sees; beyond it the caller is told
+_AREA_LOSS = 0.10
+_SHAPE_WEIGHT = 100.0  # of squares
+_SIDES = {"512": 512, "1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}
+
+
+class Fit(Struct, frozen=True, kw_only=True):
+    """What is asked for: `ratio` and `tier` as the backend spells them, or `width` and `height`; and what is lost."""
+
+    ratio: str = ""
+    tier: str | None = None
+    width: int = 0
+    height: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def fit(size: ImageSize | None, able: ImageCapabilities) -> Fit:
+    """What a model is asked for by its row: a shape, pixels as they are where they are legal, or the nearest."""
+    if size is None:
+        return Fit()
+    if able.ratios:
+        return fit_shape(size, able.ratios, able.tiers)
+    if able.pixels is not None and _is_legal(size.width, size.height, able.pixels):
+        return Fit(width=size.width, height=size.height)
+    if able.sizes:
+        return fit_listed(size, able.sizes)
+    return fit_pixels(size, able.pixels) if able.pixels is not None else Fit(warnings=("size=ignored",))
+
+
+def fit_shape(size: ImageSize, ratios: Sequence[str], tiers: Sequence[str] = ()) -> Fit:
+    """The nearest of `ratios` (`16:9`), and of `tiers` (`1K`, `2k`) where there are any."""
+    ratio, loss = nearest_ratio(size.ratio, ratios)
+    warnings = [f"size=snapped:{ratio}"] if loss > _SHAPE_LOSS else []
+    tier = nearest_tier(size, tiers)
+    if tier is not None and tier.upper() != size.tier:
+        warnings.append(f"size=tier:{tier}")
+    return Fit(ratio=ratio, tier=tier, warnings=tuple(warnings))
+
+
+def nearest_tier(size: ImageSize, tiers: Sequence[str]) -> str | None:
+    """The tier whose square is nearest in area, by its name; of two equally near ones the larger. None: no tiers."""
+    known = [tier for tier in tiers if tier.upper() in _SIDES]
+    side = _SIDES.get(size.tier, 1024)
+    return min(
+        known,
+        key=lambda tier: (abs(math.log(_SIDES[tier.upper()] / side)), -_SIDES[tier.upper()]),
+        default=None,
+    )
+
+
+def fit_listed(size: ImageSize, sizes: Iterable[str]) -> Fit:
+    """The nearest of `sizes` (`1536x1024`)."""
+    listed = [(int(width), int(height)) for width, _, height in (name.partition("x") for name in sizes)]
+    return _fit(size, *min(listed, key=lambda pair: _distance(size, *pair)))
+
+
+def fit_pixels(size: ImageSize, limits: PixelLimits) -> Fit:
+    """The nearest pixels within `limits`."""
+    return _fit(size, *min(_legal(size, limits), key=lambda pair: _distance(size, *pair)))
+
+
+def _legal(size: ImageSize, limits: PixelLimits) -> Iterator[tuple[int, int]]:
+    if _is_legal(size.width, size.height, limits):
+        yield size.width, size.height
+        return
+    yield from _around(size, limits)
+
+
+def _is_legal(width: int, height: int, limits: PixelLimits) -> bool:
+    return (
+        width % limits.multiple == height % limits.multiple == 0
+        and limits.min_side <= min(width, height)
+        and max(width, height) <= limits.max_side
+        and limits.min_area <= width * height <= (limits.max_area or math.inf)
+    )
+
+
+def _around(size: ImageSize, limits: PixelLimits) -> Iterator[tuple[int, int]]:
+    """For every legal height the few legal widths around the wanted shape; there are a thousand at most."""
+    step = limits.multiple
+    low, high = -(-limits.min_side // step), limits.max_side // step
+    for rows in range(low, high + 1):
+        near = round(rows * size.ratio)
+        for columns in range(near - 2, near + 3):
+            width, height = min(max(columns, low), high) * step, rows * step
+            if _is_legal(width, height, limits):
+                yield width, height
+
+
+def _distance(size: ImageSize, width: int, height: int) -> float:
+    shape = math.log(width / height / size.ratio)
+    area = math.log(width * height / (size.width * size.height))
+    return _SHAPE_WEIGHT * shape * shape + area * area
+
+
+def _fit(size: ImageSize, width: int, height: int) -> Fit:
+    warnings = []
+    if math.exp(abs(math.log(width / height / size.ratio))) - 1 > _SHAPE_LOSS:
+        warnings.append(f"size=snapped:{width}x{height}")
+    if abs(width * height / (size.width * size.height) - 1) > _AREA_LOSS:
+        warnings.append(f"size=scaled:{width}x{height}")
+    return Fit(width=width, height=height, warnings=tuple(warnings))

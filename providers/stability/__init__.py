@@ -1,0 +1,1 @@
+"""Stability AI, v2beta: one form, one picture."""

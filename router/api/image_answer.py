@@ -1,0 +1,81 @@
+"""What an image answer says: the pictures in the format that was asked for, and OpenAI's fields around them."""
+
+import base64
+from collections.abc import Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from providers.types import GeneratedImage, ImageRequest, JsonObject, Usage
+from router.pictures.provenance import Origin
+from router.pictures.transcode import pixel_size, to_format
+
+
+class Finished(Struct, frozen=True):
+    """One picture as the client gets it. `size` is what it really measures (`1024x768`), "" when nobody can tell."""
+
+    content: bytes
+    mime: str
+    size: str
+    revised_prompt: str | None = None
+
+    @property
+    def output_format(self) -> str:
+        return self.mime.removeprefix("image/")
+
+    @property
+    def b64_json(self) -> str:
+        return base64.b64encode(self.content).decode("ascii")
+
+
+async def finish(image: GeneratedImage, request: ImageRequest, default_format: str) -> Finished:
+    """The upstream's picture in the format of the request. Raises BadResponseError for one that does not decode."""
+    origin: Origin = "edited" if request.images else "generated"
+    wanted = request.output_format or default_format
+    content, mime = await to_format(image.data, image.mime, wanted, request.output_compression, origin)
+    measured = pixel_size(content)
+    size = f"{measured[0]}x{measured[1]}" if measured else ""
+    return Finished(content, mime, size, image.revised_prompt)
+
+
+def described(first: Finished, request: ImageRequest) -> JsonObject:
+    """The fields beside the pictures; `first` stands for all."""
+    fields: JsonObject = {"output_format": first.output_format}
+    if first.size:
+        fields["size"] = first.size
+    if request.quality:
+        fields["quality"] = request.quality
+    if request.background:
+        fields["background"] = request.background
+    return fields
+
+
+def delivery_warnings(pictures: Sequence[Finished], request: ImageRequest) -> tuple[str, ...]:
+    """Where the pictures are not what was asked for."""
+    first = pictures[0]
+    found: list[str] = []
+    if request.size and first.size and str(request.size) != first.size:
+        found.append(f"size={request.size} became {first.size}")
+    wanted = request.output_format
+    if wanted and (odd := next((p for p in pictures if p.output_format != wanted), None)):
+        found.append(f"output_format={wanted} became {odd.output_format}: signed pictures are not rewritten")
+    return tuple(found)
+
+
+def usage_json(usage: Usage, cost_usd: Decimal | None) -> JsonObject:
+    """The `usage` of OpenAI's image answers, with `cost` (USD) where it is known."""
+    text_in = max(0, usage.prompt_tokens - usage.image_prompt_tokens)
+    image_out = usage.image_completion_tokens
+    shown: JsonObject = {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"text_tokens": text_in, "image_tokens": usage.image_prompt_tokens},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {
+            "text_tokens": max(0, usage.completion_tokens - image_out),
+            "image_tokens": image_out,
+        },
+        "total_tokens": usage.total_tokens,
+    }
+    if cost_usd is not None:
+        shown["cost"] = float(cost_usd)
+    return shown

@@ -1,0 +1,73 @@
+"""A report as pictures. Needs matplotlib, which only this file imports, and only when pictures are asked for."""
+
+from pathlib import Path
+
+from router.simulate.figures import BIN_S
+from router.simulate.measure import Report, Row
+from router.simulate.players import ORACLE, OURS
+from router.simulate.scenarios import SCENARIOS
+
+
+def draw_plots(report: Report, folder: Path) -> list[Path]:
+    """Write `<scenario>-regret.svg` and `<scenario>-share.svg`; gives the files. Raises ImportError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for scenario in report.requests:
+        rows = [row for row in report.rows if row.scenario == scenario]
+        files.append(_regrets(scenario, rows, folder / f"{scenario}-regret.svg"))
+        files.append(_shares(scenario, rows, folder / f"{scenario}-share.svg"))
+    return files
+
+
+def _regrets(scenario: str, rows: list[Row], file: Path) -> Path:
+    from matplotlib.figure import Figure  # here: an optional extra, 0.5 s to import
+
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    shown = [row for row in rows if row.player != ORACLE]
+    series = {
+        "p50": [row.regret_p50 for row in shown],
+        "p95": [row.regret_p95 for row in shown],
+        "p99": [row.regret_p99 for row in shown],
+        "cost": [row.cost_regret for row in shown],
+    }
+    for number, (label, found) in enumerate(series.items()):
+        places = [place + 0.2 * (number - 1.5) for place in range(len(shown))]
+        axes.bar(
+            places,
+            [100 * each.mean for each in found],
+            width=0.2,
+            yerr=[100 * each.half for each in found],
+            label=label,
+            error_kw={"elinewidth": 0.7},
+        )
+    axes.set_xticks(range(len(shown)), [row.player for row in shown], rotation=30, ha="right")
+    axes.set_yscale("symlog", linthresh=10)
+    axes.set_ylabel("regret against the oracle, %")
+    axes.set_title(f"{scenario}: {SCENARIOS[scenario].title}")
+    axes.axhline(0, color="black", linewidth=0.7)
+    axes.legend()
+    figure.savefig(file)
+    return file
+
+
+def _shares(scenario: str, rows: list[Row], file: Path) -> Path:
+    from matplotlib.figure import Figure  # here: an optional extra, 0.5 s to import
+
+    world = SCENARIOS[scenario]
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    for row in rows:
+        ours = row.player == OURS
+        times = [place * BIN_S for place in range(len(row.shares))]
+        width, style = (2.5 if ours else 1.0), ("--" if row.player == ORACLE else "-")
+        axes.plot(times, row.shares, style, label=row.player, linewidth=width, zorder=3 if ours else 2)
+    if world.since:
+        axes.axvspan(world.since, world.until, color="red", alpha=0.08)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel(f"share of requests that ask {world.targets[world.focus].name} first")
+    axes.set_title(f"{scenario}: {world.title}")
+    axes.set_ylim(0, 1.02)
+    axes.legend(fontsize="small")
+    figure.savefig(file)
+    return file

@@ -1,0 +1,96 @@
+"""The production router in virtual time: its planner, health and attempt loop as they are, one of each per replica.
+
+What surrounds them on the live path (`api/answering.py`: what is observed, and when) is repeated here.
+"""
+
+import random
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+
+from providers.catalogue import ModelInfo, Price
+from providers.errors import ProviderError
+from router.errors import RouterError
+from router.routing.dispatch import dispatch
+from router.routing.health import Health
+from router.routing.plan import Attempt, Candidate, Directives
+from router.routing.planner import Planner
+from router.routing.rules import compile_rules
+from router.settings.values import ModelSettings, ProviderSettings, Settings, TargetSettings
+from router.simulate.played import Played, lost
+from router.simulate.scenarios import Scenario
+from router.simulate.upstreams import Answer, Target, Upstreams
+from router.simulate.workload import MODEL, Arrival
+
+_DAY = date(2026, 11, 20)
+_ASK = Directives()
+
+
+class Turnout:
+    """As many routers as the scenario has replicas, none knowing of the others."""
+
+    def __init__(self, scenario: Scenario, upstreams: Upstreams, clock: Callable[[], float], seed: int) -> None:
+        settings = _settings(scenario)
+        rules = compile_rules(settings)
+        jitter = random.Random(f"jitter/{seed}")  # noqa: S311  a simulation
+        self._healths = [Health(clock, jitter.uniform) for _ in range(scenario.replicas)]
+        self._planners = [Planner(settings, rules, health) for health in self._healths]
+        self._upstreams = upstreams
+        self._places = {target.name: place for place, target in enumerate(scenario.targets)}
+
+    async def play(self, arrival: Arrival) -> Played:
+        replica = int(arrival.replica * len(self._planners))
+        health, upstreams, features = self._healths[replica], self._upstreams, arrival.features
+        attempts: list[Attempt] = []
+        asked: list[int] = []
+
+        async def call(candidate: Candidate) -> Answer:
+            place = self._places[candidate.provider]
+            asked.append(place)
+            return await upstreams.ask(place, arrival, asked.count(place) - 1)
+
+        try:
+            plan = self._planners[replica].plan(features, _ASK, health.now(), _DAY)
+            outcome = await dispatch(plan, call, health, attempts)
+        except (RouterError, ProviderError):
+            return lost(arrival, asked[0] if asked else -1, len(asked))
+        served, took_s, answered = outcome.served_by, attempts[-1].duration_s, health.now()
+        latency = health.target(served.provider, served.model, served.info).latency
+        if features.stream:
+            latency.observe_first_token(features, took_s, answered)
+            await upstreams.finish(asked[-1], outcome.value)
+            ended = health.now()
+            latency.observe_rate(ended - answered, arrival.output_tokens, ended)
+        else:
+            latency.observe_whole(features, took_s, arrival.output_tokens, answered)
+        health.observe_output(features.model, arrival.output_tokens)
+        return Played(
+            arrival.at,
+            asked[0],
+            answered - arrival.at,
+            len(asked),
+            upstreams.cost_usd(asked[-1], arrival),
+        )
+
+
+def _settings(scenario: Scenario) -> Settings:
+    """A configuration with one model that all targets of the scenario serve."""
+    targets = tuple(TargetSettings(provider=target.name, model="m") for target in scenario.targets)
+    return Settings(
+        providers={
+            target.name: ProviderSettings(name=target.name, type="openai", base_url="http://127.0.0.1:9/v1")
+            for target in scenario.targets
+        },
+        models={MODEL: ModelSettings(name=MODEL, targets=targets, sort=scenario.sort, slo=scenario.slo)},
+        catalogue={f"{target.name}/m": _info(target) for target in scenario.targets},
+    )
+
+
+def _info(target: Target) -> ModelInfo:
+    price = Decimal(str(target.price))
+    return ModelInfo(
+        name="m",
+        ttft_ms=target.prior_ttft_ms,
+        tpot_ms=target.prior_tpot_ms,
+        prices=(Price(input=price, output=price),),
+    )

@@ -1,0 +1,70 @@
+"""A report as tables on a terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from router.simulate.measure import Estimate, Report, Row
+from router.simulate.players import OURS
+from router.simulate.scenarios import SCENARIOS
+from router.simulate.targets import verdicts
+
+
+def print_report(report: Report, console: Console) -> None:
+    """One table a scenario, what was to be reached, and the overall figure."""
+    for scenario, requests in report.requests.items():
+        rows = [row for row in report.rows if row.scenario == scenario]
+        title = f"{scenario}: {SCENARIOS[scenario].title}, {report.seeds} seeds, {requests} requests"
+        console.print(_scenario_table(title, rows))
+    _print_goals(report, console)
+    table = Table(title="over all scenarios", box=box.SIMPLE, title_justify="left")
+    table.add_column("")
+    table.add_column("geometric mean of excess", justify="right")
+    for name, excess in report.overall.items():
+        table.add_row(name, _percent(excess), style="bold" if name == OURS else None)
+    console.print(table)
+
+
+def _scenario_table(title: str, rows: list[Row]) -> Table:
+    table = Table(title=title, box=box.SIMPLE, title_justify="left")
+    table.add_column("")
+    columns = ["p50 regret", "p95 regret", "p99 regret", "cost regret", "within SLO", "failed", "attempts", "probes"]
+    swing = any(row.swing for row in rows)
+    columns += ["focus share", *(["left s", "back s", "flaps"] if swing else [])]
+    for name in columns:
+        table.add_column(name, justify="right")
+    for row in rows:
+        cells = [
+            _interval(row.regret_p50),
+            _interval(row.regret_p95),
+            _interval(row.regret_p99),
+            _interval(row.cost_regret),
+            _percent(row.attainment.mean),
+            _percent(row.failed.mean, 2),
+            f"{row.attempts.mean:.3f}",
+            _percent(row.probes.mean, 2),
+            _percent(row.focus_share.mean),
+        ]
+        if row.swing:
+            cells += [f"{each.mean:.1f}" for each in (row.swing.left_s, row.swing.returned_s, row.swing.flaps)]
+        table.add_row(row.player, *cells, style="bold" if row.player == OURS else None)
+    return table
+
+
+def _print_goals(report: Report, console: Console) -> None:
+    table = Table(title=f"what {OURS} must reach", box=box.SIMPLE, title_justify="left")
+    for name in ("", "figure", "found", "bound", ""):
+        table.add_column(name, justify="right" if name in ("found", "bound") else "left")
+    for each in verdicts(report):
+        verdict = "[green]kept[/]" if each.kept else "[red]missed[/]"
+        table.add_row(each.scenario, each.words, f"{each.found:.4f}", f"{each.bound:.4f}", verdict)
+    if table.row_count:
+        console.print(table)
+
+
+def _interval(found: Estimate) -> str:
+    return f"{found.mean * 100:+.1f} ±{found.half * 100:.1f} %"
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{value * 100:.{digits}f} %"

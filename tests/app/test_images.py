@@ -1,0 +1,72 @@
+"""Image requests over real sockets: what reaches the upstream and what comes back."""
+
+import base64
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import Turnout
+from pictures import picture
+from PIL import Image
+
+GENERATE, EDIT, VARY = "/v1/images/generations", "/v1/images/edits", "/v1/images/variations"
+
+
+def size_of(item: dict[str, Any]) -> tuple[int, int]:
+    with Image.open(io.BytesIO(base64.b64decode(item["b64_json"], validate=True))) as opened:
+        return opened.size
+
+
+@pytest.mark.parametrize("model", ["image", "gpt-image-2", "dall-e-2", "gemini-3.1-flash-image"])
+@pytest.mark.parametrize("form", ["b64_json", "url", None])
+def test_every_model_answers_in_the_form_that_was_asked_for(router: Turnout, model: str, form: str | None) -> None:
+    asked = {"model": model, "prompt": "a barn", "size": "1024x1024", "response_format": form}
+    answer = router.http.post(GENERATE, json=asked)
+    assert answer.status_code == 200, answer.text
+    (item,) = answer.json()["data"]
+    assert set(item) - {"revised_prompt"} == {form or "b64_json"}
+    assert all("response_format" not in entry["body"] for entry in router.requests() if entry["model"] == "gpt-image-2")
+
+
+def test_variations_are_edits_in_the_shipped_configuration(router: Turnout) -> None:
+    files = {"image": ("upload", picture(64, 64), "application/octet-stream")}
+    answer = router.http.post(VARY, data={"model": "gpt-image-2", "n": "2"}, files=files)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["data"]) == 2
+    (call,) = router.requests(operation="edits")
+    assert "Make a variation" in call["body"]["head"]
+
+
+def test_variations_without_an_instruction_are_gone(turnout: Callable[..., Turnout]) -> None:
+    plain = turnout("providers:\n  p: {type: openai, api_key: k}\nmodels:\n  m: {targets: [p/gpt-image-2]}\n")
+    answer = plain.http.post(VARY, files={"image": ("a.png", picture(), "image/png")})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (410, "endpoint_retired")
+
+
+def test_a_ratio_reaches_pixel_upstreams_as_pixels_and_gemini_as_a_ratio(router: Turnout) -> None:
+    for model in ("gpt-image-2", "gemini-3.1-flash-image"):
+        answer = router.http.post(GENERATE, json={"model": model, "prompt": "a barn", "aspect_ratio": "16:9"})
+        assert answer.status_code == 200, answer.text
+        width, height = size_of(answer.json()["data"][0])
+        assert width / height == pytest.approx(16 / 9, rel=0.02)
+    pixels, ratio = (entry["body"] for entry in router.requests())
+    assert (pixels["size"], "aspect_ratio" in pixels) == ("1360x768", False)
+    assert ratio["generationConfig"]["imageConfig"]["aspectRatio"] == "16:9"
+
+
+def test_what_the_edge_did_not_use_is_named(router: Turnout) -> None:
+    asked = {"model": "gpt-image-2", "prompt": "a barn", "size": "1024x1024", "aspect_ratio": "16:9"}
+    answer = router.http.post(GENERATE, json=asked)
+    assert "aspect_ratio=ignored" in answer.headers["x-router-warnings"]
+
+
+def test_a_failure_of_ours_behind_a_made_picture_is_not_to_be_retried(turnout: Callable[..., Turnout]) -> None:
+    broken = turnout(
+        "providers:\n  p: {type: openai, api_key: k}\nmodels:\n  m: {targets: [p/gpt-image-2]}\n"
+        "images: {store_dir: /dev/null/nowhere}\n"
+    )
+    answer = broken.http.post(GENERATE, json={"model": "m", "prompt": "a barn", "response_format": "url"})
+    assert (answer.status_code, answer.headers.get("x-should-retry")) == (500, "false")
+    refused = broken.http.post(GENERATE, json={"model": "m"})
+    assert "x-should-retry" not in refused.headers
