@@ -5,6 +5,7 @@ Near is measured in logarithms, so that twice and half are equally far; a wrong 
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from providers.types import ImageSize
 _SHAPE_LOSS = 0.05  # a twentieth of the shape is what nobody sees; beyond it the caller is told
 _AREA_LOSS = 0.10
 _SHAPE_WEIGHT = 100.0  # of squares
+_PIXELS = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
 _SIDES = {"512": 512, "1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}
 
 
@@ -64,14 +66,13 @@ def nearest_tier(size: ImageSize, tiers: Sequence[str]) -> str | None:
 
 
 def fit_listed(size: ImageSize, sizes: Iterable[str]) -> Fit:
-    """The nearest of `sizes` (`1536x1024`)."""
-    listed = [(int(width), int(height)) for width, _, height in (name.partition("x") for name in sizes)]
-    return _fit(size, *min(listed, key=lambda pair: _distance(size, *pair)))
+    """The nearest of `sizes` (`1536x1024`); names that are no pixels (`auto`) lose."""
+    return _nearest(size, [(int(found[1]), int(found[2])) for name in sizes if (found := _PIXELS.fullmatch(name))])
 
 
 def fit_pixels(size: ImageSize, limits: PixelLimits) -> Fit:
     """The nearest pixels within `limits`."""
-    return _fit(size, *min(_legal(size, limits), key=lambda pair: _distance(size, *pair)))
+    return _nearest(size, _legal(size, limits))
 
 
 def _legal(size: ImageSize, limits: PixelLimits) -> Iterator[tuple[int, int]]:
@@ -108,7 +109,11 @@ def _distance(size: ImageSize, width: int, height: int) -> float:
     return _SHAPE_WEIGHT * shape * shape + area * area
 
 
-def _fit(size: ImageSize, width: int, height: int) -> Fit:
+def _nearest(size: ImageSize, offered: Iterable[tuple[int, int]]) -> Fit:
+    best = min(offered, key=lambda pair: _distance(size, *pair), default=None)
+    if best is None:  # a row of the catalogue that no size fulfils
+        return Fit(warnings=("size=ignored",))
+    width, height = best
     warnings = []
     if math.exp(abs(math.log(width / height / size.ratio))) - 1 > _SHAPE_LOSS:
         warnings.append(f"size=snapped:{width}x{height}")

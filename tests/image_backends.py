@@ -27,12 +27,15 @@ from providers.upstream import Upstream
 
 FAST = JobTimings(first_s=0.01, step_s=0.0, max_s=0.01, deadline_s=5.0, unknown_s=0.1)
 
+FLUX = "black-forest-labs/FLUX.1"
+
 Make = Callable[[Upstream, Fetcher, Catalogue, JobTimings], ImageProvider]
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One backend: the type of its provider, what its key travels in, and which of its models can do what.
+    """One backend: the type of its provider, what its key travels in, and which of its models can do what
+    (`edits`: from a picture; `masked`: only what a mask leaves open).
 
     `submit` and `poll` are the sandbox's names of the operations that make and that watch a picture; `cancels` says
     that a job can be taken back, `fetches` that results lie behind addresses. `mask_sent` finds the mask in a request's
@@ -44,6 +47,7 @@ class Backend:
     key: Mapping[str, str]
     make: Make
     model: str
+    edits: str = ""
     masked: str = ""
     mask_sent: Callable[[bytes, str], bytes] = lambda body, content_type: b""
     white: bool = True
@@ -58,13 +62,14 @@ def from_data_url(url: str) -> bytes:
     return base64.b64decode(url.partition(",")[2])
 
 
-def kin(type_: str, path: str, dialect: ImageDialect, model: str) -> Backend:
+def kin(type_: str, path: str, dialect: ImageDialect, model: str, edits: str = "") -> Backend:
     return Backend(
         type=type_,
         path=path,
         key={"authorization": "Bearer k"},
         make=lambda up, fetcher, models, _: OpenAIProvider(type_, up, models, fetcher, dialect=dialect),
         model=model,
+        edits=edits or model,
         submit="images",
         fetches=False,
     )
@@ -79,6 +84,7 @@ BACKENDS = {
             key={"x-key": "k"},
             make=lambda up, fetcher, models, timings: BflProvider("bfl", up, fetcher, models, timings),
             model="flux-2-pro",
+            edits="flux-2-pro",
             masked="flux-pro-1.0-fill",
             mask_sent=lambda body, _: base64.b64decode(orjson.loads(body)["mask"]),
             poll="poll",
@@ -89,6 +95,7 @@ BACKENDS = {
             key={"authorization": "Key k"},
             make=lambda up, fetcher, models, timings: FalProvider("fal", up, fetcher, models, timings),
             model="fal-ai/flux/schnell",
+            edits="fal-ai/flux/dev/image-to-image",
             masked="fal-ai/flux-lora/inpainting",
             mask_sent=lambda body, _: from_data_url(orjson.loads(body)["mask_url"]),
             poll="poll",
@@ -100,12 +107,19 @@ BACKENDS = {
             key={"authorization": "Bearer k"},
             make=lambda up, fetcher, models, timings: ReplicateProvider("replicate", up, fetcher, models, timings),
             model="black-forest-labs/flux-schnell",
+            edits="black-forest-labs/flux-dev",
             masked="black-forest-labs/flux-fill-pro",
             mask_sent=lambda body, _: from_data_url(orjson.loads(body)["input"]["mask"]),
             poll="poll",
             cancels=True,
         ),
-        kin("together", "together/v1", TOGETHER, "black-forest-labs/FLUX.1-schnell"),
+        kin(
+            "together",
+            "together/v1",
+            TOGETHER,
+            "black-forest-labs/FLUX.1-schnell",
+            "black-forest-labs/FLUX.1-kontext-pro",
+        ),
         kin("xai", "xai/v1", XAI, "grok-imagine-image-2.0"),
         kin("seedream", "seedream/api/v3", SEEDREAM, "seedream-4-0-250828"),
         kin("openrouter", "openrouter/api/v1", OPENROUTER, "some/model"),
@@ -115,6 +129,7 @@ BACKENDS = {
             key={"api-key": "k"},
             make=lambda up, fetcher, models, _: IdeogramProvider("ideogram", up, fetcher, models),
             model="ideogram-4-6",
+            edits="ideogram-4-6",
             masked="ideogram-v3",
             mask_sent=lambda body, kind: form_fields(body, kind)["mask"][0].data,
             white=False,
@@ -125,6 +140,7 @@ BACKENDS = {
             key={"authorization": "Basic dTpw"},
             make=lambda up, _fetcher, models, _timings: StableDiffusionProvider("stable-diffusion", up, models),
             model="default",
+            edits="default",
             masked="default",
             mask_sent=lambda body, _: base64.b64decode(orjson.loads(body)["mask"]),
             fetches=False,
@@ -135,6 +151,7 @@ BACKENDS = {
             key={"authorization": "Bearer k"},
             make=lambda up, _fetcher, models, _timings: StabilityProvider("stability", up, models),
             model="stable-image-core",
+            edits="stable-image-ultra",
             masked="stable-image-inpaint",
             mask_sent=lambda body, kind: form_fields(body, kind)["mask"][0].data,
             fetches=False,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from harness import Turnout
+from harness import Turnout, eventually
 from image_backends import BACKENDS, Backend
 from pictures import picture
 from PIL import Image
@@ -68,6 +68,26 @@ def test_generate(backend: Backend, router: Turnout, client: openai.OpenAI) -> N
     ] * 2
     assert made.data[0].b64_json != made.data[1].b64_json or len(router.requests(operation=backend.submit)) == 2
     assert not router.requests(label="second")
+
+
+@every(ALL)
+def test_edit(backend: Backend, router: Turnout, client: openai.OpenAI) -> None:
+    answer = client.images.with_raw_response.edit(
+        model=f"{backend.type}/{backend.edits}", prompt="at dusk", image=("a.png", picture(64, 64)), timeout=20
+    )
+    made = answer.parse()
+    assert answer.headers["x-router-provider"] == backend.type
+    assert made.data is not None
+    assert decoded(made.data[0].b64_json).format == "PNG"
+
+
+@every([each for each in ALL if each.cancels])
+def test_a_client_that_leaves_takes_the_upstreams_job_along(backend: Backend, router: Turnout) -> None:
+    router.faults(FaultRule(fault="job-never-ends", label=backend.type, on=backend.submit))
+    hasty = openai.OpenAI(base_url=router.base_url, api_key="k", timeout=1.0, max_retries=0)
+    with hasty as client, pytest.raises(openai.APITimeoutError):
+        client.images.generate(model=f"{backend.type}/{backend.model}", prompt="a cat")
+    assert len(eventually(lambda: router.requests(label=backend.type, operation="cancel"))) == 1
 
 
 @every([each for each in ALL if each.masked])

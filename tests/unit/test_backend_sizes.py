@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.catalogue import PixelLimits
-from providers.sizes import fit_listed, fit_pixels, fit_shape, nearest_tier
+from providers.catalogue import ImageCapabilities, PixelLimits
+from providers.sizes import fit, fit_listed, fit_pixels, fit_shape, nearest_tier
 from providers.types import ImageSize
 from router.pictures.sizes import parse_size, tier_of
 
@@ -122,3 +122,28 @@ def test_any_size_has_a_nearest(width: int, height: int) -> None:
         assert limits.min_side <= min(fit.width, fit.height)
         assert max(fit.width, fit.height) <= limits.max_side
         assert limits.min_area <= fit.width * fit.height <= (limits.max_area or math.inf)
+
+
+def test_the_models_row_says_which_way_a_size_is_told() -> None:
+    size = parse_size("1792x1024")
+    assert size is not None
+    assert fit(None, ImageCapabilities(ratios=RATIOS)).warnings == ()
+    assert fit(size, ImageCapabilities(ratios=("1:1", "16:9"), pixels=FLUX_2)).ratio == "16:9"
+    legal_first = fit(size, ImageCapabilities(sizes=("2048x2048",), pixels=FLUX_2))
+    assert (legal_first.width, legal_first.height, legal_first.warnings) == (1792, 1024, ())
+    listed = fit(size, ImageCapabilities(sizes=("auto", "2048x2048", "2848x1600"), pixels=LARGE))
+    assert (listed.width, listed.height) == (2848, 1600)
+    assert fit(size, ImageCapabilities(pixels=FLUX_1)).width == 1440
+
+
+@pytest.mark.parametrize(
+    "able",
+    [
+        ImageCapabilities(),
+        ImageCapabilities(sizes=("auto",)),
+        ImageCapabilities(pixels=PixelLimits(max_side=100, min_area=1_000_000)),
+    ],
+)
+def test_a_row_that_no_size_fulfils_leaves_it_to_the_model(able: ImageCapabilities) -> None:
+    assert fit(parse_size("1024x1024"), able) == fit_listed(wanted("1:1", 1024), ())
+    assert fit(parse_size("1024x1024"), able).warnings == ("size=ignored",)
