@@ -134,32 +134,24 @@ class OpenAIProvider:
             answer = await self._upstream.post(*self._image_call(request, model), _error_from)
             return await self._pictures(from_images(answer.body, model=model), image_warnings(request, model))
         except ProviderError as error:
-            raise self._image_failure(error) from error.__cause__
+            self._mark(error)
+            raise
 
     async def preview_images(self, request: ImageRequest, model: str, show: Show) -> ImageResponse:
         if not is_gpt_image(model):
             return await self.images(request, model)
-        events = ImageEvents(model)
+        events, warnings = ImageEvents(model), image_warnings(request, model)
+        call = self._image_call(request, model, stream=True)
         try:
-            async with await self._upstream.stream(
-                *self._image_call(request, model, stream=True), _error_from
-            ) as source:
+            async with await self._upstream.stream(*call, _error_from) as source:
                 if "json" in source.headers.get("content-type", ""):
-                    return await self._pictures(from_images(await _whole(source), model=model), ())
-                decoder = EventDecoder()
-                try:
-                    async for data in source:
-                        for event in decoder.feed(data):
-                            for preview in events.feed(event):
-                                await show(preview)
-                except StreamInterruptedError as error:
-                    raise error if events.shown else before_content(error) from error
-                for event in decoder.finish():
-                    events.feed(event)
-            return await self._pictures(events.finish(), image_warnings(request, model))
+                    return await self._pictures(from_images(await _whole(source), model=model), warnings)
+                await _follow(source, events, show)
+            return await self._pictures(events.finish(), warnings)
         except ProviderError as error:
             error.billed = error.billed or events.shown
-            raise self._image_failure(error) from error.__cause__
+            self._mark(error)
+            raise
 
     def _image_call(
         self, request: ImageRequest, model: str, *, stream: bool = False
@@ -170,10 +162,9 @@ class OpenAIProvider:
             return "/images/edits", _form(*to_edit_form(request, model, info, stream=stream))
         return "/images/generations", to_generation_body(request, model, info, stream=stream)
 
-    def _image_failure(self, error: ProviderError) -> ProviderError:
+    def _mark(self, error: ProviderError) -> None:
         error.provider = self.name
         error.billed = error.billed or _may_be_billed(error)
-        return error
 
     async def _pictures(self, read: ImageAnswer, told: tuple[str, ...]) -> ImageResponse:
         """The pictures of an answer; broken ones among good ones become warnings beside those already `told`."""
@@ -211,6 +202,24 @@ class OpenAIProvider:
         except ProviderError as error:
             error.provider = self.name
             raise
+
+
+async def _follow(source: ByteStream, events: ImageEvents, show: Show) -> None:
+    """Read a streamed picture until it has come: what an upstream does with the connection afterwards is no matter."""
+    decoder = EventDecoder()
+    try:
+        async for data in source:
+            for event in decoder.feed(data):
+                for preview in events.feed(event):
+                    await show(preview)
+            if events.complete:
+                return
+    except StreamInterruptedError as error:
+        if events.shown:
+            raise
+        raise before_content(error) from error
+    for event in decoder.finish():  # what a missing last blank line held back
+        events.feed(event)
 
 
 async def _whole(source: ByteStream) -> bytes:

@@ -23,6 +23,11 @@ class ImageEvents:
         self._items: list[ImageItem] = []
         self._last: JsonObject = {}
 
+    @property
+    def complete(self) -> bool:
+        """Whether a picture has come, and not only previews."""
+        return bool(self._items)
+
     def feed(self, event: bytes) -> list[ImagePreview]:
         """The previews in one event's data. Raises what an error event means, BadResponseError for what is not JSON."""
         if event == b"[DONE]":

@@ -266,6 +266,19 @@ def test_jobs_end_with_the_process() -> None:
     assert (gateway.in_flight, gateway.live) == (0, set())
 
 
+def test_a_drain_that_cuts_tells_those_who_wait(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(GPT, sandbox=STALLED)
+    job = later(router).json()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ask, router)
+        eventually(lambda: len(router.requests()) == 2)
+        router.on_loop(router.gateway.cut)
+        answer = waiting.result()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "router_shutting_down")
+    found = router.http.get(f"/v1/images/jobs/{job['id']}").json()
+    assert (found["status"], found["error"]["code"]) == ("failed", "router_shutting_down")
+
+
 def test_chat_takes_no_notice_of_either(router: Turnout) -> None:
     for _ in range(2):
         answer = router.http.post("/v1/chat/completions", json=chat("hello"), headers=ASYNC | {"idempotency-key": "k"})

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -137,6 +139,20 @@ def test_a_stream_that_breaks_off_behind_a_preview_ends_with_an_error(
     assert (shown.name, error.name) == ("image_generation.partial_image", "error")
     assert error.data["error"]["message"]
     assert len(cut.requests()) == 1, "a second upstream was paid for what the first had begun"
+
+
+def test_a_drain_that_cuts_ends_a_stream_with_an_error(
+    turnout: Callable[..., Turnout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_stream, "_KEEP_ALIVE_S", 0.05)
+    router = turnout(GPT, sandbox=SandboxConfig(faults=(FaultRule(fault="stall", args={"seconds": 30}),)))
+    with ThreadPoolExecutor(1) as pool:
+        streamed = pool.submit(ask, router)
+        eventually(router.requests)
+        time.sleep(0.2)
+        router.on_loop(router.gateway.cut)
+        (event,) = events(streamed.result())
+    assert (event.name, event.data["error"]["code"]) == ("error", "router_shutting_down")
 
 
 def test_a_stream_that_never_begins_is_asked_elsewhere(turnout: Callable[..., Turnout]) -> None:
