@@ -141,14 +141,6 @@ def test_a_stream_that_breaks_off_behind_a_preview_ends_with_an_error(
     assert len(cut.requests()) == 1, "a second upstream was paid for what the first had begun"
 
 
-def test_an_upstream_that_does_not_hang_up_keeps_nobody_waiting(turnout: Callable[..., Turnout]) -> None:
-    rule = FaultRule(fault="stall-mid-stream", args={"after": 3, "seconds": 60})
-    silent = turnout(GPT, sandbox=SandboxConfig(faults=(rule,)))
-    began = time.monotonic()
-    assert [event.name for event in events(ask(silent, partial_images=2))][2:] == ["image_generation.completed"]
-    assert time.monotonic() - began < 10
-
-
 def test_a_drain_that_cuts_ends_a_stream_with_an_error(
     turnout: Callable[..., Turnout], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from providers.errors import (
 from providers.fetch import Fetcher
 from providers.openai.adapter import OpenAIProvider
 from providers.streams import ChatStream, prime
-from providers.types import ChatChunk, ChatRequest, ImageInput, ImageRequest
+from providers.types import ChatChunk, ChatRequest, ImageInput, ImagePreview, ImageRequest, ImageResponse
 from providers.upstream import Upstream
 
 ASK = ChatRequest(model="public", messages_json=b'[{"role":"user","content":"hi"}]', fields={"seed": 1})
@@ -329,3 +329,69 @@ async def test_a_failed_picture_says_whether_it_may_have_been_billed(
         with pytest.raises(ProviderError) as caught:
             await openai.images(PAINT, "gpt-image-2")
     assert (type(caught.value), caught.value.billed, caught.value.provider) == (kind, billed, "x")
+
+
+# --- pictures with previews
+
+PREVIEWED = ImageRequest(model="m", prompt="a cat", partial_images=2)
+
+
+def image_event(kind: str, **more: Any) -> bytes:
+    said = {"type": f"image_generation.{kind}", "b64_json": B64, **more}
+    return b"event: x\ndata: " + orjson.dumps(said) + b"\n\n"
+
+
+PREVIEW, PICTURE = image_event("partial_image", partial_image_index=0), image_event("completed")
+
+
+async def previewed(openai: OpenAIProvider, model: str = "gpt-image-2") -> tuple[list[int], ImageResponse]:
+    shown: list[int] = []
+
+    async def show(preview: ImagePreview) -> None:
+        shown.append(preview.index)
+
+    return shown, await openai.preview_images(PREVIEWED, model, show)
+
+
+@pytest.mark.parametrize("end", ["end", "reset", "silence"])
+async def test_a_picture_has_come_whatever_the_upstream_does_with_the_line(end: str) -> None:
+    async with provider(streaming(PREVIEW, PICTURE, end=end, pause_s=0.05)) as (openai, server), asyncio.timeout(5):
+        shown, answer = await previewed(openai)
+    assert (shown, [picture.data for picture in answer.images]) == ([0], [PNG])
+    assert server.seen[0].json == {
+        "model": "gpt-image-2", "prompt": "a cat", "n": 1, "stream": True, "partial_images": 2,
+    }  # fmt: skip
+
+
+async def test_an_upstream_that_answers_whole_shows_nothing_on_the_way() -> None:
+    async with provider(replying(orjson.dumps({"data": [{"b64_json": B64}]}))) as (openai, _):
+        shown, answer = await previewed(openai)
+    assert (shown, len(answer.images)) == ([], 1)
+
+
+async def test_only_gpt_image_models_are_asked_for_previews() -> None:
+    async with provider(replying(orjson.dumps({"data": [{"b64_json": B64}]}))) as (openai, server):
+        await previewed(openai, "flux")
+    assert "stream" not in server.seen[0].json
+
+
+@pytest.mark.parametrize(
+    ("parts", "end", "kind", "outcome"),
+    [
+        ([PREVIEW], "reset", StreamInterruptedError, "stream_reset"),
+        ([PREVIEW], "end", BadResponseError, "stream_truncated"),
+        ([PREVIEW, b'data: {"error":{"message":"busy","code":"server_error"}}\n\n'], "end", UnavailableError, None),
+        ([], "reset", UnavailableError, "reset"),
+        ([], "end", BadResponseError, "stream_truncated"),
+        ([b"data: {\n\n"], "end", BadResponseError, None),
+    ],
+)
+async def test_a_picture_that_never_comes_may_have_been_paid_for(
+    parts: list[bytes], end: str, kind: type[ProviderError], outcome: str | None
+) -> None:
+    async with provider(streaming(*parts, end=end, pause_s=0.05)) as (openai, _):
+        with pytest.raises(ProviderError) as caught:
+            await previewed(openai)
+    assert type(caught.value) is kind
+    assert (caught.value.billed, caught.value.provider) == (True, "x")
+    assert outcome in (None, caught.value.outcome)
