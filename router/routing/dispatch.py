@@ -62,7 +62,7 @@ async def dispatch(
         budget_s = _budget_s(plan.timeout_s(candidate), deadline - started, more=more)
         if budget_s <= 0:
             break
-        if not health.admit(candidate):
+        if not health.admit(candidate, streamed=plan.patience.first_s is not None):
             unasked = UnavailableError("every upstream is blocked or being probed; ask again", retry_after_s=1.0)
             continue
         error: ProviderError | None = None

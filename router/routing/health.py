@@ -151,8 +151,11 @@ class Health:
 
     # --- what the loop writes
 
-    def admit(self, candidate: Candidate) -> bool:
-        """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker."""
+    def admit(self, candidate: Candidate, *, streamed: bool = False) -> bool:
+        """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker.
+
+        `streamed`: the attempt ends with the first content, not with the whole answer.
+        """
         now = self._clock()
         state = self.target(candidate.provider, candidate.model, candidate.info)
         blocked, reason = self.block(state, candidate.provider, now)
@@ -164,6 +167,7 @@ class Health:
             elif not candidate.last_resort and not candidate.retry:
                 return False
         state.in_flight += 1
+        state.latency.began(id(candidate), candidate.prediction, streamed, now)
         return True
 
     def record(self, attempt: Attempt) -> None:
@@ -173,6 +177,7 @@ class Health:
         state = self.target(candidate.provider, candidate.model, candidate.info)
         if state.in_flight:
             state.in_flight -= 1
+        state.latency.over(id(candidate))
         # sent before the breaker opened: its end says nothing about a probe
         late = state.tripped and now - attempt.duration_s < state.opened_at
         if not late:

@@ -92,13 +92,17 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Prediction(Struct, frozen=True, gc=False):
-    """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token."""
+    """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token.
+
+    `known`: it rests on what was seen, not on the catalogue alone.
+    """
 
     ttft_ms: float
     ttft_p95_ms: float
     total_ms: float
     total_p95_ms: float
     tpot_p95_ms: float = 0.0
+    known: bool = False
 
 
 class Candidate(Struct, frozen=True, gc=False):
