@@ -32,6 +32,9 @@ _CONFIG_BLOCK_S = 60.0
 _OUTPUT_PRIOR_TOKENS = 250.0
 _OUTPUT_PRIOR_WEIGHT = 5.0
 _OUTPUT_TAU_S = 3600.0
+_PROBE_SHARE = 0.02  # of requests
+_PROBES_SAVED = 5.0
+_LOOK_S = 0.1
 _MAX_UNKNOWN = 1000  # targets and routes that only clients named: they must not fill the memory
 
 
@@ -39,6 +42,7 @@ class TargetState:
     """What is remembered of one (provider, model)."""
 
     __slots__ = (
+        "asked_at",
         "blocked_reason",
         "blocked_until",
         "consecutive",
@@ -56,7 +60,8 @@ class TargetState:
         "tripped",
     )
 
-    def __init__(self, info: ModelInfo) -> None:
+    def __init__(self, info: ModelInfo, now: float) -> None:
+        self.asked_at = now
         self.latency = LatencyModel(info)
         self.blocked_until = -math.inf
         self.blocked_reason = ""
@@ -98,6 +103,8 @@ class Health:
         self._targets: dict[tuple[str, str], TargetState] = {}
         self._unknown: deque[tuple[str, str]] = deque()  # those of `_targets` that no catalogue describes, oldest first
         self._provider_blocks: dict[str, tuple[float, str]] = {}
+        self._probes = 0.0  # how many may be made now
+        self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
         self._output: dict[str, tuple[float, float, float]] = {}  # route -> (weight, mean tokens, when)
 
     def now(self) -> float:
@@ -110,7 +117,7 @@ class Health:
             if not info.known:
                 self._forget_unknown()
                 self._unknown.append(key)
-            state = self._targets[key] = TargetState(info)
+            state = self._targets[key] = TargetState(info, self._clock())
         return state
 
     def targets(self) -> dict[tuple[str, str], TargetState]:
@@ -140,6 +147,14 @@ class Health:
         tokens = min(self.expected_output(features, now), info.max_output_tokens)
         return state.latency.predict(features, tokens, prompt_factor(features), now)
 
+    def may_probe(self, route: str, now: float) -> bool:
+        """Whether a request may be spent on learning of a target of `route` that does not look best."""
+        return self._probes >= 1.0 and now >= self._no_probe_before.get(route, 0.0)
+
+    def no_probe_due(self, route: str, now: float) -> None:
+        """Nobody of `route` is due: it need not be looked for again at once."""
+        self._no_probe_before[route] = now + _LOOK_S
+
     def expected_output(self, features: Features, now: float) -> float:
         """How many tokens one answer of this route has, but no more than were asked for; vectors have none."""
         if features.kind == "embedding":
@@ -167,6 +182,8 @@ class Health:
             elif not candidate.last_resort and not candidate.retry:
                 return False
         state.in_flight += 1
+        state.asked_at = now
+        self._probes = min(_PROBES_SAVED, self._probes + (_PROBE_SHARE - 1.0 if candidate.probe else _PROBE_SHARE))
         state.latency.began(id(candidate), candidate.prediction, streamed, now)
         return True
 

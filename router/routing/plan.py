@@ -111,7 +111,8 @@ class Candidate(Struct, frozen=True, gc=False):
     `timeout_s` is what the configuration says of this target, see `Plan.timeout_s`. `route` is the public model whose
     target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
-    is set on one that is asked a second time because its first error said how (see `ProviderError`).
+    is set on one that is asked a second time because its first error said how (see `ProviderError`). `probe` marks one
+    that is asked first to learn of it.
     """
 
     provider: str
@@ -127,6 +128,7 @@ class Candidate(Struct, frozen=True, gc=False):
     last_resort: bool = False
     blocked: bool = False
     resend: Resend | None = None
+    probe: bool = False
 
     @property
     def name(self) -> str:
