@@ -11,6 +11,7 @@ from typing import Literal
 
 from providers.catalogue import ModelInfo
 from providers.errors import AuthenticationError, ModelNotFoundError, ProviderError, RateLimitedError
+from router.routing.budget import RetryBudget
 from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.plan import Attempt, Candidate, Features, Prediction
 
@@ -94,10 +95,18 @@ class TargetState:
 class Health:
     """Everything learned about targets. `make_plan` reads it; `dispatch` and accounting write it.
 
-    `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times.
+    `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times. `retry_share` is the share of a
+    model's requests that may cost a further attempt.
     """
 
-    def __init__(self, clock: Callable[[], float], uniform: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        uniform: Callable[[float, float], float] = random.uniform,
+        retry_share: float = 0.1,
+    ) -> None:
+        self._retry_share = retry_share
+        self._budgets: dict[str, RetryBudget] = {}
         self._clock = clock
         self._uniform = uniform
         self._targets: dict[tuple[str, str], TargetState] = {}
@@ -165,6 +174,17 @@ class Health:
         return usual if not features.max_tokens else min(usual, features.max_tokens)
 
     # --- what the loop writes
+
+    def request(self, model: str) -> RetryBudget:
+        """A request for a public model begins; gives what its further attempts are paid from."""
+        now = self._clock()
+        budget = self._budgets.get(model)
+        if budget is None:
+            if len(self._budgets) >= 2 * _MAX_UNKNOWN:
+                del self._budgets[next(iter(self._budgets))]
+            budget = self._budgets[model] = RetryBudget(self._retry_share, now)
+        budget.request(now)
+        return budget
 
     def admit(self, candidate: Candidate, *, streamed: bool = False) -> bool:
         """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker.
