@@ -44,6 +44,7 @@ async def dispatch(
 
     One whose error says how to ask it once more (`ProviderError.resend`) is asked at once, as an attempt like any
     other; that happens once in a request.
+    Every other further attempt is paid from the model's retry budget: an outage must not be met with twice the load.
     `attempts` collects every call made, also when this raises or is cancelled, so that accounting sees them all.
     Raises the ProviderError of an attempt that must not fail over (a client error, a refusal), else
     AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
@@ -51,18 +52,22 @@ async def dispatch(
     deadline = health.now() + plan.deadline_s
     unasked: ProviderError | None = None
     waiting = deque(plan.candidates)
+    budget = health.request(plan.model)
     while waiting:
         candidate = waiting.popleft()
-        if candidate.retry and candidate.resend is None:
-            if not _worth_a_retry(attempts):
+        if attempts and candidate.resend is None:
+            if candidate.retry and not _worth_a_retry(attempts):
                 break
+            if not budget.take(health.now()):
+                break
+        if candidate.retry and candidate.resend is None:
             await asyncio.sleep(_pause_s(deadline - health.now()))
         more = bool(waiting) and not waiting[0].retry  # a retry comes last
         started = health.now()
         budget_s = _budget_s(plan.timeout_s(candidate), deadline - started, more=more)
         if budget_s <= 0:
             break
-        if not health.admit(candidate):
+        if not health.admit(candidate, streamed=plan.patience.first_s is not None):
             unasked = UnavailableError("every upstream is blocked or being probed; ask again", retry_after_s=1.0)
             continue
         error: ProviderError | None = None

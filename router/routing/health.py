@@ -11,6 +11,7 @@ from typing import Literal
 
 from providers.catalogue import ModelInfo
 from providers.errors import AuthenticationError, ModelNotFoundError, ProviderError, RateLimitedError
+from router.routing.budget import RetryBudget
 from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.plan import Attempt, Candidate, Features, Prediction
 
@@ -32,6 +33,9 @@ _CONFIG_BLOCK_S = 60.0
 _OUTPUT_PRIOR_TOKENS = 250.0
 _OUTPUT_PRIOR_WEIGHT = 5.0
 _OUTPUT_TAU_S = 3600.0
+_PROBE_SHARE = 0.02  # of requests
+_PROBES_SAVED = 5.0
+_LOOK_S = 0.1
 _MAX_UNKNOWN = 1000  # targets and routes that only clients named: they must not fill the memory
 
 
@@ -39,6 +43,7 @@ class TargetState:
     """What is remembered of one (provider, model)."""
 
     __slots__ = (
+        "asked_at",
         "blocked_reason",
         "blocked_until",
         "consecutive",
@@ -56,7 +61,8 @@ class TargetState:
         "tripped",
     )
 
-    def __init__(self, info: ModelInfo) -> None:
+    def __init__(self, info: ModelInfo, now: float) -> None:
+        self.asked_at = now
         self.latency = LatencyModel(info)
         self.blocked_until = -math.inf
         self.blocked_reason = ""
@@ -89,15 +95,25 @@ class TargetState:
 class Health:
     """Everything learned about targets. `make_plan` reads it; `dispatch` and accounting write it.
 
-    `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times.
+    `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times. `retry_share` is the share of a
+    model's requests that may cost a further attempt.
     """
 
-    def __init__(self, clock: Callable[[], float], uniform: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        uniform: Callable[[float, float], float] = random.uniform,
+        retry_share: float = 0.1,
+    ) -> None:
+        self._retry_share = retry_share
+        self._budgets: dict[str, RetryBudget] = {}
         self._clock = clock
         self._uniform = uniform
         self._targets: dict[tuple[str, str], TargetState] = {}
         self._unknown: deque[tuple[str, str]] = deque()  # those of `_targets` that no catalogue describes, oldest first
         self._provider_blocks: dict[str, tuple[float, str]] = {}
+        self._probes = 0.0  # how many may be made now
+        self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
         self._output: dict[str, tuple[float, float, float]] = {}  # route -> (weight, mean tokens, when)
 
     def now(self) -> float:
@@ -110,7 +126,7 @@ class Health:
             if not info.known:
                 self._forget_unknown()
                 self._unknown.append(key)
-            state = self._targets[key] = TargetState(info)
+            state = self._targets[key] = TargetState(info, self._clock())
         return state
 
     def targets(self) -> dict[tuple[str, str], TargetState]:
@@ -140,6 +156,14 @@ class Health:
         tokens = min(self.expected_output(features, now), info.max_output_tokens)
         return state.latency.predict(features, tokens, prompt_factor(features), now)
 
+    def may_probe(self, route: str, now: float) -> bool:
+        """Whether a request may be spent on learning of a target of `route` that does not look best."""
+        return self._probes >= 1.0 and now >= self._no_probe_before.get(route, 0.0)
+
+    def no_probe_due(self, route: str, now: float) -> None:
+        """Nobody of `route` is due: it need not be looked for again at once."""
+        self._no_probe_before[route] = now + _LOOK_S
+
     def expected_output(self, features: Features, now: float) -> float:
         """How many tokens one answer of this route has, but no more than were asked for; vectors have none."""
         if features.kind == "embedding":
@@ -151,8 +175,22 @@ class Health:
 
     # --- what the loop writes
 
-    def admit(self, candidate: Candidate) -> bool:
-        """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker."""
+    def request(self, model: str) -> RetryBudget:
+        """A request for a public model begins; gives what its further attempts are paid from."""
+        now = self._clock()
+        budget = self._budgets.get(model)
+        if budget is None:
+            if len(self._budgets) >= 2 * _MAX_UNKNOWN:
+                del self._budgets[next(iter(self._budgets))]
+            budget = self._budgets[model] = RetryBudget(self._retry_share, now)
+        budget.request(now)
+        return budget
+
+    def admit(self, candidate: Candidate, *, streamed: bool = False) -> bool:
+        """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker.
+
+        `streamed`: the attempt ends with the first content, not with the whole answer.
+        """
         now = self._clock()
         state = self.target(candidate.provider, candidate.model, candidate.info)
         blocked, reason = self.block(state, candidate.provider, now)
@@ -164,6 +202,9 @@ class Health:
             elif not candidate.last_resort and not candidate.retry:
                 return False
         state.in_flight += 1
+        state.asked_at = now
+        self._probes = min(_PROBES_SAVED, self._probes + (_PROBE_SHARE - 1.0 if candidate.probe else _PROBE_SHARE))
+        state.latency.began(id(candidate), candidate.prediction, streamed, now)
         return True
 
     def record(self, attempt: Attempt) -> None:
@@ -173,6 +214,7 @@ class Health:
         state = self.target(candidate.provider, candidate.model, candidate.info)
         if state.in_flight:
             state.in_flight -= 1
+        state.latency.over(id(candidate))
         # sent before the breaker opened: its end says nothing about a probe
         late = state.tripped and now - attempt.duration_s < state.opened_at
         if not late:

@@ -6,7 +6,9 @@ O(1) per sample and per prediction, no locks, no clock of its own: the caller pa
 import math
 
 from providers.catalogue import ModelInfo
+from router.routing.load import Load
 from router.routing.plan import Features, Prediction
+from router.routing.slowdown import Slowdown
 
 _TAU_S = 600.0  # a sample counts 1/e after ten minutes
 _PRIOR_WEIGHT = 5.0  # the catalogue's figure counts as five samples
@@ -15,7 +17,13 @@ _PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
 _Z95 = 1.645
 _MANY = 50.0  # samples, faded ones counted for what they still weigh
 _FRESH_S = 0.1
+_KNOWN = 5.0  # samples that say what is usual; before that a late answer may only mean that the prior is wrong
 _MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
+_CLIP = math.log(20.0)  # a ratio of observed to expected beyond that tells no more
+_TROUBLE = 2.0
+_EXCUSED = 0.7  # ln: a target twice as slow for its load is just busy, one that is slower still is in trouble
+_USUAL_TOKENS = 250
+_WRITING_SAMPLES = 30.0  # over which the time that a stream takes to be written is averaged
 _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
 
 
@@ -26,7 +34,7 @@ class DecayedLogNormal:
     times a second once there are many samples: one more then moves it by less than the doubt about it.
     """
 
-    __slots__ = ("_last", "_mean", "_prior", "_settled", "_var", "_weight", "shown", "worked_out")
+    __slots__ = ("_last", "_mean", "_prior", "_settled", "_var", "_weight", "known", "shown", "worked_out")
 
     def __init__(self, prior_median: float) -> None:
         self._prior = math.log(max(prior_median, 1e-6))
@@ -35,6 +43,7 @@ class DecayedLogNormal:
         self._var = 0.0
         self._last = 0.0
         self._settled = (self._prior, _PRIOR_SIGMA)
+        self.known = False
         self.shown = (0.0, 0.0)
         self.worked_out = -math.inf
 
@@ -75,6 +84,7 @@ class DecayedLogNormal:
     def work_out(self, now: float) -> None:
         if self._weight:
             weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S)
+            self.known = weight >= _KNOWN
             total = weight + _PRIOR_WEIGHT
             mean = (weight * self._mean + _PRIOR_WEIGHT * self._prior) / total
             spread = weight * self._var + _PRIOR_WEIGHT * _PRIOR_SIGMA * _PRIOR_SIGMA
@@ -88,15 +98,27 @@ class DecayedLogNormal:
 
 
 class LatencyModel:
-    """Time to first token, time per output token and whole duration of one target."""
+    """Time to first token, time per output token and whole duration of one target.
 
-    __slots__ = ("_images", "_info", "_tpot", "_ttft")
+    What it usually takes (decayed log-normals) times how much slower it is at the moment (`Slowdown`) and by what is
+    under way there (`Load`). `began` and `over` tell what is under way; an observation speaks of the attempt that was
+    `over` last, so it must follow that without an await in between.
+    """
+
+    __slots__ = (
+        "_first_slow", "_images", "_info", "_judged", "_rate_slow", "_slow", "_tpot", "_ttft", "_writing_s", "load",
+    )  # fmt: skip
 
     def __init__(self, info: ModelInfo) -> None:
         self._info = info
         self._ttft: dict[str, DecayedLogNormal] = {}
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[str, DecayedLogNormal] = {}
+        self._first_slow, self._rate_slow = Slowdown(), Slowdown()
+        self.load = Load()
+        self._slow = (1.0, 1.0)
+        self._judged = -math.inf
+        self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000
 
     def predict(self, features: Features, output_tokens: float, prompt_factor: float, now: float) -> Prediction:
         """Expected milliseconds for this request, and the 95th percentile of each.
@@ -111,28 +133,85 @@ class LatencyModel:
             waiting.work_out(now)
         if now - rate.worked_out > _FRESH_S:
             rate.work_out(now)
+        if now - self._judged > _FRESH_S:
+            self._judge(now)
         ttft, ttft95 = waiting.shown
         tpot, tpot95 = rate.shown
-        longer, writing = 1000 * prompt_factor, 1000 * output_tokens
+        slow, slow_rate = self._slow
+        if self.load.busy:
+            loaded = self.load.factor(now, self._writing_s)
+            slow, slow_rate = slow * loaded, slow_rate * loaded
+        longer, writing = 1000 * prompt_factor * slow, 1000 * output_tokens * slow_rate
         first, first95 = ttft * longer, ttft95 * longer
-        return Prediction(first, first95, first + writing * tpot, first95 + writing * tpot95, tpot95 * 1000)
+        whole, whole95 = first + writing * tpot, first95 + writing * tpot95
+        return Prediction(first, first95, whole, whole95, tpot95 * 1000 * slow_rate, waiting.known)
+
+    def slowdown(self, now: float) -> float:
+        """How many times slower than usual the target is right now, by the worse of first token and writing."""
+        if now - self._judged > _FRESH_S:
+            self._judge(now)
+        return max(self._slow)
+
+    @property
+    def recovering(self) -> bool:
+        """Whether a target that was slower than usual has just answered in time."""
+        return max(self._slow) > 1.0 and self._first_slow.recovering
+
+    def began(self, key: int, prediction: Prediction, streamed: bool, now: float) -> None:
+        """An attempt was sent; `key` names it until it is `over`."""
+        self.load.began(key, prediction, streamed, now, self._writing_s)
+
+    def over(self, key: int) -> None:
+        """The attempt was answered (a stream: its first content came), failed, or was given up."""
+        self.load.over(key)
 
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
-        self._ttft_class(features).observe(seconds / prompt_factor(features), now)
+        waiting = self._ttft_class(features)
+        mean, sigma = waiting.moments(now)
+        log_ratio = math.log(max(seconds / prompt_factor(features), 1e-6)) - mean
+        waiting.observe(math.exp(mean + self._learn(log_ratio, sigma, seconds, now, known=waiting.known)), now)
+        self.load.writes(now, self._writing_s)
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
+        self._writing_s += (seconds - self._writing_s) / _WRITING_SAMPLES
         if output_tokens >= _MIN_TPOT_TOKENS:
-            self._tpot.observe(seconds / (output_tokens - 1), now)
+            each_s = max(seconds / (output_tokens - 1), 1e-6)
+            mean, sigma = self._tpot.moments(now)
+            if self._tpot.known:
+                self._rate_slow.observe(math.log(each_s) - mean, sigma, now - seconds, now)
+            self._tpot.observe(each_s, now)
 
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
-        """A whole answer took `seconds`. For chat the part that writing explains is taken off first."""
+        """A whole answer took `seconds`. Of chat, waiting and writing are taken to be off by the same factor."""
         if features.kind == "image":
             self._image_class(features).observe(seconds, now)
             return
-        rate, _ = self._tpot.quantiles(now)
-        self.observe_first_token(features, max(seconds - output_tokens * rate, seconds * 0.2), now)
+        waiting, rate = self._ttft_class(features), self._tpot
+        mean, sigma = waiting.moments(now)
+        each_s = rate.quantiles(now)[0]
+        expected_s = math.exp(mean) * prompt_factor(features) + output_tokens * each_s
+        log_ratio = self._learn(math.log(max(seconds, 1e-6) / expected_s), sigma, seconds, now, known=waiting.known)
+        waiting.observe(math.exp(mean + log_ratio), now)
+        if output_tokens >= _MIN_TPOT_TOKENS:
+            rate.observe(each_s * math.exp(log_ratio), now)
+
+    def _learn(self, log_ratio: float, sigma: float, seconds: float, now: float, *, known: bool) -> float:
+        """Take in that an attempt took e^`log_ratio` times its median; gives that without what load explains."""
+        load = self.load
+        eased = load.eased()
+        own = log_ratio - eased
+        if known:
+            self._first_slow.observe(log_ratio - min(eased, _EXCUSED), sigma, now - seconds, now)
+        if max(self._slow) < _TROUBLE:  # what slows a target from without must not be put down to load
+            load.observe(max(-_CLIP, min(_CLIP, log_ratio)))
+        return own
+
+    def _judge(self, now: float) -> None:
+        self._slow = (self._first_slow.factor(self.load.late(now), now), self._rate_slow.factor((), now))
+        self.load.work_out()
+        self._judged = now
 
     def _ttft_class(self, features: Features) -> DecayedLogNormal:
         key = features.reasoning_effort if features.reasoning_effort in _EFFORTS else ""

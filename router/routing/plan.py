@@ -92,13 +92,17 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Prediction(Struct, frozen=True, gc=False):
-    """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token."""
+    """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token.
+
+    `known`: it rests on what was seen, not on the catalogue alone.
+    """
 
     ttft_ms: float
     ttft_p95_ms: float
     total_ms: float
     total_p95_ms: float
     tpot_p95_ms: float = 0.0
+    known: bool = False
 
 
 class Candidate(Struct, frozen=True, gc=False):
@@ -107,7 +111,8 @@ class Candidate(Struct, frozen=True, gc=False):
     `timeout_s` is what the configuration says of this target, see `Plan.timeout_s`. `route` is the public model whose
     target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
-    is set on one that is asked a second time because its first error said how (see `ProviderError`).
+    is set on one that is asked a second time because its first error said how (see `ProviderError`). `probe` marks one
+    that is asked first to learn of it.
     """
 
     provider: str
@@ -123,6 +128,7 @@ class Candidate(Struct, frozen=True, gc=False):
     last_resort: bool = False
     blocked: bool = False
     resend: Resend | None = None
+    probe: bool = False
 
     @property
     def name(self) -> str:

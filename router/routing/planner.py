@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
-from router.routing import cost
+from router.routing import cost, probes
 from router.routing.capability import find_unfit, wants_text_only
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
 from router.routing.health import Health
@@ -116,6 +116,9 @@ class Planner:
                 missing -= not candidate.last_resort
             if missing <= 0 and not judge_all:
                 break
+        first = groups[0]
+        if len(usable) > 1 and self._health.may_probe(first.route, now) and _explores(first, directives):
+            usable = self._with_probe(first.route, usable, features, now)
         if directives.order:
             usable = by_caller(usable, directives.order)
         healthy = usable
@@ -216,6 +219,16 @@ class Planner:
             blocked=blocked_s > 0,
         )
 
+    def _with_probe(self, route: str, usable: list[Candidate], features: Features, now: float) -> list[Candidate]:
+        """With the target in front that is due to be learned of, if one is."""
+        probe = probes.due(usable, self._health, features, now)
+        if probe is None:
+            self._health.no_probe_due(route, now)
+            return usable
+        reason = probe.reason or "asked to learn how it does"
+        rest = [candidate for candidate in usable if candidate is not probe]
+        return [replace(probe, probe=True, reason=reason), *rest]
+
     def _patience(self, features: Features) -> Patience:
         routing = self._routing
         if features.kind == "image":
@@ -225,6 +238,11 @@ class Planner:
     def _deadline_s(self, features: Features, directives: Directives) -> float:
         longest = self._routing.image_deadline_s if features.kind == "image" else self._routing.deadline_s
         return min(longest, directives.deadline_ms / 1000) if directives.deadline_ms else longest
+
+
+def _explores(group: Group, directives: Directives) -> bool:
+    """Whether the order of targets is the router's to find, so that it may spend a request on finding it."""
+    return (directives.sort or group.sort) in ("cost", "latency") and directives.allow_fallbacks
 
 
 def _unable(target: Target, space: str, features: Features) -> Excluded | None:

@@ -70,6 +70,7 @@ class Turnout:
             answered - arrival.at,
             len(asked),
             upstreams.cost_usd(asked[-1], arrival),
+            probe=plan.candidates[0].probe,
         )
 
 

@@ -115,7 +115,8 @@ def test_a_long_prompt_is_learned_from_as_if_it_were_short() -> None:
     expected = predicted(model, long, 0, 0.0).ttft_ms
     for step in range(100):
         model.observe_first_token(long, expected / 1000, float(step))
-    assert predicted(model, Features(), 0, 100.0).ttft_ms == pytest.approx(900.0)
+    after_the_streams = 200.0
+    assert predicted(model, Features(), 0, after_the_streams).ttft_ms == pytest.approx(900.0)
 
 
 def test_the_rate_is_learned_from_answers_long_enough_to_tell() -> None:
@@ -140,8 +141,9 @@ def test_reasoning_is_learned_apart_and_so_are_picture_sizes() -> None:
     for step in range(100):
         model.observe_first_token(Features(reasoning_effort="high"), 20.0, step * 0.1)
         model.observe_whole(PICTURE, 60.0, 0, step * 0.1)
-    assert predicted(model, Features(), 0, 10.0).ttft_ms == pytest.approx(900.0)
-    assert predicted(model, Features(reasoning_effort="high"), 0, 10.0).ttft_ms > 10_000
+    after_the_streams = 60.0
+    assert predicted(model, Features(), 0, after_the_streams).ttft_ms == pytest.approx(900.0, rel=0.01)
+    assert predicted(model, Features(reasoning_effort="high"), 0, after_the_streams).ttft_ms > 10_000
     assert predicted(model, PICTURE, 0, 10.0).total_ms > 50_000
     assert predicted(model, Features(kind="image", quality="high"), 0, 10.0).total_ms == pytest.approx(12_000.0)
 

@@ -1,0 +1,113 @@
+"""What is under way at a target, since when, and whether that slows the target down."""
+
+import math
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from router.routing.plan import Prediction
+
+_MEMORY = 0.998  # of a sample by the next one: about the last five hundred count
+_SUPPOSED = 0.1  # slope before any is learned: eight routers that each see two under way had better spread
+_SUPPOSED_WEIGHT = 50.0  # in squares of the square of what is under way: at five under way, one sample outweighs it
+_MOST = 3.0  # of ln: what is predicted beyond what was seen must not run away
+_CAUTION = 0.5  # of ln: more than that is not put down to what is only supposed
+_LONG_ANSWER = 3.0  # times the mean length: the 95th percentile of an exponential distribution
+_BEYOND_P95 = 0.35  # of the way from the median to p95: leads to two standard deviations for usual spreads
+_LOOKED_AT = 8
+
+
+class Waiting(Struct, gc=False):
+    """One attempt under way: seconds it should take, when it is late, and how much was under way before it."""
+
+    started: float
+    expected_s: float
+    late_s: float
+    load: float
+
+
+class Load:
+    """Attempts under way at one target, and how its answers slow down as they become more.
+
+    The slope is that of ln(time) over the square of what was under way: 1 + (n/c)^3 looks like that from a half to
+    three times of c.
+    """
+
+    __slots__ = (
+        "_mean_x", "_mean_y", "_supposed", "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy",
+        "ended", "slope",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Waiting] = {}
+        self._writing = 0.0
+        self._writing_at = 0.0
+        self._weight = self._mean_x = self._mean_y = self._xx = self._xy = 0.0
+        self.slope = 0.0
+        self._supposed = _SUPPOSED
+        self.ended = 0.0  # what was under way when the attempt that ended last began
+
+    def began(self, key: int, prediction: Prediction, streamed: bool, now: float, writing_s: float) -> None:
+        """An attempt was sent. `key` names it until it ends; `writing_s` is how long a stream usually takes to end."""
+        first, last = prediction.ttft_ms, prediction.ttft_p95_ms
+        last = last + _BEYOND_P95 * (last - first) if prediction.known else math.inf
+        if not streamed:
+            first += _LONG_ANSWER * (prediction.total_ms - prediction.ttft_ms)
+            last += _LONG_ANSWER * (prediction.total_p95_ms - prediction.ttft_p95_ms)
+        self._waiting[key] = Waiting(now, first / 1000, last / 1000, self.under_way(now, writing_s))
+
+    def over(self, key: int) -> None:
+        """The attempt ended: answered, failed or given up."""
+        attempt = self._waiting.pop(key, None)
+        if attempt is not None:
+            self.ended = attempt.load
+
+    def writes(self, now: float, writing_s: float) -> None:
+        """A stream's first content is there and the rest is being written."""
+        self._writing = self._left(now, writing_s) + 1.0
+        self._writing_at = now
+
+    def under_way(self, now: float, writing_s: float) -> float:
+        """Attempts waiting, and streams expected to be still written: nobody says when a stream has ended."""
+        return len(self._waiting) + (self._left(now, writing_s) if self._writing else 0.0)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting or self._writing)
+
+    def factor(self, now: float, writing_s: float) -> float:
+        """By how much what is under way slows the next attempt."""
+        squared = self.under_way(now, writing_s) ** 2
+        return math.exp(min(_MOST, self.slope * squared) + min(_CAUTION, self._supposed * squared))
+
+    def eased(self) -> float:
+        """ln of what the load explains of the time that the attempt took which ended last."""
+        return min(_MOST, self.slope * self.ended**2)
+
+    def observe(self, log_ratio: float) -> None:
+        """The attempt that ended last took e^`log_ratio` times its median at no load."""
+        x = self.ended**2
+        weight = self._weight = self._weight * _MEMORY + 1.0
+        off_x, off_y = x - self._mean_x, log_ratio - self._mean_y
+        self._mean_x += off_x / weight
+        self._mean_y += off_y / weight
+        self._xx = self._xx * _MEMORY + off_x * (x - self._mean_x)
+        self._xy = self._xy * _MEMORY + off_x * (log_ratio - self._mean_y)
+
+    def work_out(self) -> None:
+        """Set `slope` to what the samples say; what is supposed fades as they come."""
+        total = self._xx + _SUPPOSED_WEIGHT
+        self.slope = max(0.0, self._xy / total)
+        self._supposed = _SUPPOSED_WEIGHT * _SUPPOSED / total
+
+    def late(self, now: float) -> Iterator[tuple[float, float]]:
+        """(started, ln of the ratio so far) of attempts that should have ended; of the oldest few."""
+        for place, attempt in enumerate(self._waiting.values()):
+            age = now - attempt.started
+            if place >= _LOOKED_AT:
+                break
+            if age > attempt.late_s:
+                yield attempt.started, math.log(age / max(attempt.expected_s, 1e-6))
+
+    def _left(self, now: float, writing_s: float) -> float:
+        return self._writing * math.exp((self._writing_at - now) / max(writing_s, 1e-3))

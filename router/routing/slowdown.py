@@ -1,0 +1,61 @@
+"""Whether a target is slower right now than it has been, told from few answers and from those that do not come.
+
+A brown-out slows every answer; a stall slows one. So the last five attempts by their start speak together, and three of
+them must be late. Attempts still under way that are late already count as well: a target that hangs says so after its
+usual worst wait, not when the first answer comes or the time is up.
+"""
+
+import math
+from collections.abc import Iterable
+
+_RECENT = 5
+_SLOW = 3  # of the last five; two of five would be met by chance once a minute where 1 % of answers stall
+_LATE_SIGMAS = 2.0  # an answer is late beyond that many standard deviations of ln(seconds)
+_MOST = math.log(20.0)
+_TREND_SHARE = 0.12
+_TREND_SIGMAS = 2.0
+_TREND_TAU_S = 15.0
+_FORGET_S = 60.0  # without any word from the target
+
+
+class Slowdown:
+    """Ratios of what attempts took to what was expected, the last five by their start."""
+
+    __slots__ = ("_recent", "_told", "_trend")
+
+    def __init__(self) -> None:
+        self._recent: list[tuple[float, float]] = []  # (started, ln of the ratio if late, else 0), by start
+        self._told = 0.0
+        self._trend = 0.0
+
+    def observe(self, log_ratio: float, sigma: float, started: float, now: float) -> None:
+        """An answer took e^`log_ratio` times its median; ln(seconds) usually spreads by `sigma`."""
+        recent = self._recent
+        near = max(-_TREND_SIGMAS * sigma, min(_TREND_SIGMAS * sigma, log_ratio))
+        trend = self._faded(now)
+        self._trend = trend + _TREND_SHARE * (near - trend)
+        recent.append((started, min(log_ratio, _MOST) if log_ratio > _LATE_SIGMAS * sigma else 0.0))
+        if len(recent) > 1 and started < recent[-2][0]:
+            recent.sort()
+        if len(recent) > _RECENT:
+            del recent[0]
+        self._told = now
+
+    def factor(self, late: Iterable[tuple[float, float]], now: float) -> float:
+        """How many times slower it is; 1 for no. `late`: (started, ln of the ratio so far) of attempts under way."""
+        seen = [*self._recent, *late]
+        if len(seen) > len(self._recent):
+            seen = sorted(seen)[-_RECENT:]
+        least = sorted(ratio for _, ratio in seen)[-_SLOW] if len(seen) >= _SLOW else 0.0
+        if least <= 0.0:
+            return math.exp(self._faded(now))
+        idle = 0.0 if len(seen) > len(self._recent) else max(0.0, now - self._told)
+        return math.exp(min(least, _MOST) * math.exp(-idle / _FORGET_S))
+
+    def _faded(self, now: float) -> float:
+        return self._trend * math.exp((self._told - now) / _TREND_TAU_S) if now > self._told else self._trend
+
+    @property
+    def recovering(self) -> bool:
+        """Whether the latest attempt came in time, although earlier ones were late."""
+        return bool(self._recent) and self._recent[-1][1] == 0.0

@@ -1,0 +1,149 @@
+"""Whether a target is slow right now: three of five late, overdue attempts included; and how load is learned."""
+
+import math
+
+import pytest
+from builders import info
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.routing.latency import LatencyModel, prompt_factor
+from router.routing.load import Load
+from router.routing.plan import Features, Prediction
+from router.routing.slowdown import Slowdown
+
+SIGMA = 0.5
+STREAM = Features(model="chat", stream=True)
+USUAL = Prediction(ttft_ms=500.0, ttft_p95_ms=1100.0, total_ms=1750.0, total_p95_ms=2600.0, known=True)
+
+
+def told(*ratios: float, now: float = 100.0) -> Slowdown:
+    found = Slowdown()
+    for place, ratio in enumerate(ratios):
+        found.observe(math.log(ratio), SIGMA, now - 10 + place, now)
+    return found
+
+
+def test_one_or_two_stalls_are_no_brown_out() -> None:
+    assert told(1.0, 1.0, 8.0, 1.0, 8.0).factor((), 100.0) < 2.0
+
+
+def test_three_late_answers_of_five_are() -> None:
+    assert told(1.0, 8.0, 1.0, 8.0, 9.0).factor((), 100.0) == pytest.approx(8.0)
+
+
+def test_the_last_five_are_told_by_when_they_were_sent_not_by_when_they_came() -> None:
+    found = told(1.0, 1.0, 1.0, 1.0, 1.0)
+    for started in (50.0, 51.0, 52.0):
+        found.observe(math.log(8.0), SIGMA, started, 101.0)
+    assert found.factor((), 101.0) < 2.0
+
+
+def test_attempts_that_are_overdue_count_before_they_end() -> None:
+    found = told(1.0, 1.0, 1.0, 1.0, 1.0)
+    overdue = [(95.0 + place, math.log(6.0)) for place in range(3)]
+    assert found.factor(overdue[:2], 100.0) < 2.0
+    assert found.factor(overdue, 100.0) == pytest.approx(6.0)
+
+
+def test_without_a_word_a_slow_target_is_slowly_forgiven() -> None:
+    found = told(8.0, 8.0, 8.0)
+    factors = [found.factor((), 100.0 + idle) for idle in (0.0, 30.0, 60.0, 600.0)]
+    assert factors == sorted(factors, reverse=True)
+    assert factors[0] == pytest.approx(8.0)
+    assert factors[-1] == pytest.approx(1.0, abs=0.01)
+
+
+def test_answers_in_time_end_it() -> None:
+    found = told(8.0, 8.0, 8.0)
+    for step in range(3):
+        assert found.factor((), 101.0) > 2.0
+        found.observe(0.0, SIGMA, 100.0 + step, 101.0)
+    assert found.factor((), 101.0) < 2.0
+
+
+@given(st.lists(st.floats(0.05, 50.0), max_size=12), st.floats(1.0, 10.0))
+def test_slower_answers_never_make_it_less(ratios: list[float], slower: float) -> None:
+    quick, slow = told(*ratios), told(*[ratio * slower for ratio in ratios])
+    assert slow.factor((), 100.0) >= quick.factor((), 100.0) - 1e-9
+    assert 0.1 < slow.factor((), 100.0) <= 20.0
+
+
+# --- in the model of a target
+
+
+def sent(model: LatencyModel, count: int, now: float) -> None:
+    for key in range(count):
+        model.began(key, USUAL, True, now)
+
+
+def test_a_target_that_hangs_is_known_to_before_it_answers() -> None:
+    model = LatencyModel(info(ttft_ms=500.0))
+    sent(model, 4, 10.0)
+    early = model.predict(STREAM, 100, prompt_factor(STREAM), 10.5).ttft_ms
+    late = model.predict(STREAM, 100, prompt_factor(STREAM), 14.0).ttft_ms
+    assert late > 3 * early
+    assert model.slowdown(14.0) > 3
+
+
+def test_a_whole_answer_is_not_overdue_while_it_may_be_a_long_one() -> None:
+    model = LatencyModel(info(ttft_ms=500.0))
+    for key in range(5):
+        model.began(key, USUAL, False, 10.0)
+    assert model.slowdown(13.0) == 1.0
+    assert model.slowdown(40.0) > 2.0
+
+
+def test_what_is_over_is_not_overdue() -> None:
+    model = LatencyModel(info(ttft_ms=500.0))
+    sent(model, 5, 10.0)
+    for key in range(5):
+        model.over(key)
+    assert model.slowdown(1000.0) == 1.0
+
+
+# --- load
+
+
+def learned(times: dict[int, float]) -> Load:
+    """A load that saw answers at each number under way take so many times as long as at none."""
+    found = Load()
+    for _ in range(100):
+        for under_way, ratio in times.items():
+            for key in range(under_way + 1):
+                found.began(key, USUAL, True, 0.0, 1.0)
+            found.over(under_way)
+            found.observe(math.log(ratio))
+            for key in range(under_way):
+                found.over(key)
+    found.work_out()
+    return found
+
+
+def test_a_target_that_does_not_mind_load_is_learned_to() -> None:
+    assert learned({0: 1.0, 3: 1.0, 6: 1.0, 10: 1.0}).slope < 0.001
+
+
+def test_congestion_is_learned_from_what_was_under_way_at_the_start() -> None:
+    found = learned({0: 1.0, 4: 1.04, 8: 1.3, 12: 2.0, 16: 3.4, 24: 9.0})
+    for key in range(12):
+        found.began(key, USUAL, True, 0.0, 1.0)
+    assert found.factor(0.0, 1.0) == pytest.approx(2.0, rel=0.25)
+
+
+def test_streams_being_written_count_for_about_as_long_as_they_usually_take() -> None:
+    found = Load()
+    for _ in range(10):
+        found.writes(100.0, 2.0)
+    assert [round(found.under_way(100.0 + later, 2.0), 1) for later in (0.0, 2.0, 20.0)] == [10.0, 3.7, 0.0]
+
+
+def test_before_anything_is_learned_load_counts_a_little_and_never_much() -> None:
+    found = Load()
+    factors = [found.factor(0.0, 1.0)]
+    for key in range(50):
+        found.began(key, USUAL, True, 0.0, 1.0)
+        factors.append(found.factor(0.0, 1.0))
+    assert factors[0] == 1.0
+    assert factors == sorted(factors)
+    assert 1.05 < factors[1] < factors[-1] < 2.0
