@@ -24,6 +24,7 @@ _RATE_TAU_S = 30.0
 _OPEN_BASE_S = 5.0
 _OPEN_MAX_S = 120.0
 _PROBES_TO_CLOSE = 3
+SLOW_START_S = 20.0
 _PROBE_TIMEOUT_S = 60.0  # a probe that never came back must not wedge the breaker
 _RATE_LIMIT_DEFAULT_S = 1.0
 _RATE_LIMIT_MAX_S = 3600.0
@@ -46,6 +47,7 @@ class TargetState:
         "asked_at",
         "blocked_reason",
         "blocked_until",
+        "closed_at",
         "consecutive",
         "failures",
         "in_flight",
@@ -73,6 +75,7 @@ class TargetState:
         self.rate_at = 0.0
         self.tripped = False  # open or half-open
         self.opened = 0  # how often in a row, for the back-off
+        self.closed_at = -math.inf
         self.opened_at = -math.inf
         self.open_until = -math.inf
         self.probe_started = -math.inf
@@ -87,6 +90,10 @@ class TargetState:
     def may_pass(self, now: float) -> bool:
         """Whether a request may pass the breaker now: closed, or half-open with no probe out."""
         return not self.tripped or (now >= self.open_until and not self.probing(now))
+
+    def share(self, now: float) -> float:
+        """The part of its traffic that it may have: all, or less in the first seconds after its breaker closed."""
+        return min(1.0, (now - self.closed_at) / SLOW_START_S)
 
     def probing(self, now: float) -> bool:
         return now - self.probe_started < _PROBE_TIMEOUT_S
@@ -259,6 +266,7 @@ class Health:
             state.probe_successes += 1
             if state.probe_successes >= _PROBES_TO_CLOSE:
                 state.tripped = False
+                state.closed_at = now
                 state.opened = 0
                 state.failures = 0.0
 

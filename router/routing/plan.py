@@ -112,7 +112,7 @@ class Candidate(Struct, frozen=True, gc=False):
     target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
     is set on one that is asked a second time because its first error said how (see `ProviderError`). `probe` marks one
-    that is asked first to learn of it.
+    that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn.
     """
 
     provider: str
@@ -129,6 +129,7 @@ class Candidate(Struct, frozen=True, gc=False):
     blocked: bool = False
     resend: Resend | None = None
     probe: bool = False
+    starting: bool = False
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from router.errors import RouterError
 from router.routing import cost, probes
 from router.routing.capability import find_unfit, wants_text_only
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
-from router.routing.health import Health
+from router.routing.health import SLOW_START_S, Health, TargetState
 from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
@@ -111,7 +111,7 @@ class Planner:
                 group = _in_one_space(group, groups)
             groups.append(group)
             candidates = self._judge(group, asked, seen, excluded, None if judge_all else missing)
-            usable += ordered(candidates, directives.sort or group.sort, group.slo, features)
+            usable += _late_starters_last(ordered(candidates, directives.sort or group.sort, group.slo, features))
             for candidate in candidates:
                 missing -= not candidate.last_resort
             if missing <= 0 and not judge_all:
@@ -203,7 +203,7 @@ class Planner:
                 expected_cost_usd=expected,
                 prediction=prediction,
             )
-        if not blocked_s and not state.tripped:
+        if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S:
             return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight)
         return Candidate(
             provider,
@@ -214,7 +214,8 @@ class Planner:
             target.timeout_s,
             expected,
             target.weight,
-            reason=why or f"circuit breaker {state.breaker(now).replace('_', '-')}",
+            starting=not blocked_s and not state.tripped and features.affinity > state.share(now),
+            reason=why or _breaker_word(state, now),
             last_resort=blocked_s > 0 or not state.may_pass(now),
             blocked=blocked_s > 0,
         )
@@ -238,6 +239,18 @@ class Planner:
     def _deadline_s(self, features: Features, directives: Directives) -> float:
         longest = self._routing.image_deadline_s if features.kind == "image" else self._routing.deadline_s
         return min(longest, directives.deadline_ms / 1000) if directives.deadline_ms else longest
+
+
+def _breaker_word(state: TargetState, now: float) -> str:
+    found = state.breaker(now)
+    return "comes back by degrees" if found == "closed" else f"circuit breaker {found.replace('_', '-')}"
+
+
+def _late_starters_last(candidates: list[Candidate]) -> list[Candidate]:
+    """In the same order, but those that come back by degrees and are not to have this request after the others."""
+    if not any(candidate.starting for candidate in candidates):
+        return candidates
+    return sorted(candidates, key=lambda candidate: candidate.starting)
 
 
 def _explores(group: Group, directives: Directives) -> bool:
