@@ -17,6 +17,7 @@ _PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
 _Z95 = 1.645
 _MANY = 50.0  # samples, faded ones counted for what they still weigh
 _FRESH_S = 0.1
+_OFTEN_S = 0.005  # two hundred samples a second say as much as thousands
 _KNOWN = 5.0  # samples that say what is usual; before that a late answer may only mean that the prior is wrong
 _MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
 _CLIP = math.log(20.0)  # a ratio of observed to expected beyond that tells no more
@@ -68,6 +69,10 @@ class DecayedLogNormal:
         self._last = now
         if weight < _MANY:
             self.worked_out = -math.inf
+
+    def sated(self, now: float) -> bool:
+        """Whether there are many samples, the last of them just now: another one is not worth its work."""
+        return now - self._last < _OFTEN_S and self._weight >= _MANY
 
     def quantiles(self, now: float) -> tuple[float, float]:
         """Median and 95th percentile of x."""
@@ -168,15 +173,17 @@ class LatencyModel:
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
         waiting = self._ttft_class(features)
+        self.load.writes(now, self._writing_s)
+        if waiting.sated(now):
+            return
         mean, sigma = waiting.moments(now)
         log_ratio = math.log(max(seconds / prompt_factor(features), 1e-6)) - mean
         waiting.observe(math.exp(mean + self._learn(log_ratio, sigma, seconds, now, known=waiting.known)), now)
-        self.load.writes(now, self._writing_s)
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
         self._writing_s += (seconds - self._writing_s) / _WRITING_SAMPLES
-        if output_tokens >= _MIN_TPOT_TOKENS:
+        if output_tokens >= _MIN_TPOT_TOKENS and not self._tpot.sated(now):
             each_s = max(seconds / (output_tokens - 1), 1e-6)
             mean, sigma = self._tpot.moments(now)
             if self._tpot.known:
@@ -189,6 +196,8 @@ class LatencyModel:
             self._image_class(features).observe(seconds, now)
             return
         waiting, rate = self._ttft_class(features), self._tpot
+        if waiting.sated(now):
+            return
         mean, sigma = waiting.moments(now)
         each_s = rate.quantiles(now)[0]
         expected_s = math.exp(mean) * prompt_factor(features) + output_tokens * each_s

@@ -153,3 +153,14 @@ def test_efforts_that_clients_make_up_share_one_class() -> None:
     for number in range(1000):
         model.observe_first_token(Features(reasoning_effort=f"made-up-{number}"), 1.0, 0.0)
     assert len(model._ttft) == 1
+
+
+def test_of_a_flood_of_answers_two_hundred_a_second_are_learned_from() -> None:
+    flooded, sampled = LatencyModel(info()), LatencyModel(info())
+    for step in range(8000):  # two seconds at four thousand a second: half a second of them slow
+        seconds = 4.0 if 2000 < step < 4000 else 1.0
+        flooded.observe_whole(CHAT, seconds, 100, step / 4000)
+        if step % 20 == 0:
+            sampled.observe_whole(CHAT, seconds, 100, step / 4000)
+    everything = predicted(flooded, CHAT, 100, 2.0).total_ms
+    assert everything == pytest.approx(predicted(sampled, CHAT, 100, 2.0).total_ms, rel=0.25)
