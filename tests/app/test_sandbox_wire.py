@@ -140,7 +140,10 @@ async def test_an_eachlabs_job_runs_to_its_picture(client: httpx.AsyncClient) ->
         poll = (await client.get(f"/p/each/eachlabs/v1/prediction/{submitted['predictionID']}")).json()
         statuses.append(poll["status"])
         await asyncio.sleep(0.005)
-    assert set(statuses) == {"starting", "processing", "success"}
+    order = ["starting", "processing", "success"]
+    passed = list(dict.fromkeys(statuses))
+    assert passed == [status for status in order if status in passed], "a busy machine may miss one, never mix them"
+    assert passed[-1] == "success"
     assert poll["metrics"]["cost"] > 0
     assert "/p/each/files/" in poll["output"]
     picture = await client.get(poll["output"])
