@@ -111,7 +111,16 @@ class LatencyModel:
     """
 
     __slots__ = (
-        "_first_slow", "_images", "_info", "_judged", "_rate_slow", "_slow", "_tpot", "_ttft", "_writing_s", "load",
+        "_images",
+        "_info",
+        "_judged",
+        "_slow",
+        "_tpot",
+        "_ttft",
+        "_writing_s",
+        "first_slow",
+        "load",
+        "rate_slow",
     )  # fmt: skip
 
     def __init__(self, info: ModelInfo) -> None:
@@ -119,7 +128,7 @@ class LatencyModel:
         self._ttft: dict[str, DecayedLogNormal] = {}
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[str, DecayedLogNormal] = {}
-        self._first_slow, self._rate_slow = Slowdown(), Slowdown()
+        self.first_slow, self.rate_slow = Slowdown(), Slowdown()
         self.load = Load()
         self._slow = (1.0, 1.0)
         self._judged = -math.inf
@@ -160,7 +169,7 @@ class LatencyModel:
     @property
     def recovering(self) -> bool:
         """Whether a target that was slower than usual has just answered in time."""
-        return max(self._slow) > 1.0 and self._first_slow.recovering
+        return max(self._slow) > 1.0 and self.first_slow.recovering
 
     def began(self, key: int, prediction: Prediction, streamed: bool, now: float) -> None:
         """An attempt was sent; `key` names it until it is `over`."""
@@ -187,7 +196,7 @@ class LatencyModel:
             each_s = max(seconds / (output_tokens - 1), 1e-6)
             mean, sigma = self._tpot.moments(now)
             if self._tpot.known:
-                self._rate_slow.observe(math.log(each_s) - mean, sigma, now - seconds, now)
+                self.rate_slow.observe(math.log(each_s) - mean, sigma, now - seconds, now)
             self._tpot.observe(each_s, now)
 
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
@@ -212,13 +221,13 @@ class LatencyModel:
         eased = load.eased()
         own = log_ratio - eased
         if known:
-            self._first_slow.observe(log_ratio - min(eased, _EXCUSED), sigma, now - seconds, now)
+            self.first_slow.observe(log_ratio - min(eased, _EXCUSED), sigma, now - seconds, now)
         if max(self._slow) < _TROUBLE:  # what slows a target from without must not be put down to load
             load.observe(max(-_CLIP, min(_CLIP, log_ratio)))
         return own
 
     def _judge(self, now: float) -> None:
-        self._slow = (self._first_slow.factor(self.load.late(now), now), self._rate_slow.factor((), now))
+        self._slow = (self.first_slow.factor(self.load.late(now), now), self.rate_slow.factor((), now))
         self.load.work_out()
         self._judged = now
 

@@ -11,7 +11,7 @@ _MEMORY = 0.998  # of a sample by the next one: about the last five hundred coun
 _SUPPOSED = 0.1  # slope before any is learned: eight routers that each see two under way had better spread
 _SUPPOSED_WEIGHT = 50.0  # in squares of the square of what is under way: at five under way, one sample outweighs it
 _MOST = 3.0  # of ln: what is predicted beyond what was seen must not run away
-_CAUTION = 0.5  # of ln: more than that is not put down to what is only supposed
+_CAUTION = 0.6  # of ln: more than that is not put down to what is only supposed
 _LONG_ANSWER = 3.0  # times the mean length: the 95th percentile of an exponential distribution
 _BEYOND_P95 = 0.35  # of the way from the median to p95: leads to two standard deviations for usual spreads
 _LOOKED_AT = 8
@@ -34,7 +34,7 @@ class Load:
     """
 
     __slots__ = (
-        "_mean_x", "_mean_y", "_supposed", "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy",
+        "_mean_x", "_mean_y", "_most", "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy",
         "ended", "slope",
     )  # fmt: skip
 
@@ -43,8 +43,8 @@ class Load:
         self._writing = 0.0
         self._writing_at = 0.0
         self._weight = self._mean_x = self._mean_y = self._xx = self._xy = 0.0
-        self.slope = 0.0
-        self._supposed = _SUPPOSED
+        self.slope = _SUPPOSED
+        self._most = _CAUTION
         self.ended = 0.0  # what was under way when the attempt that ended last began
 
     def began(self, key: int, prediction: Prediction, streamed: bool, now: float, writing_s: float) -> None:
@@ -77,8 +77,7 @@ class Load:
 
     def factor(self, now: float, writing_s: float) -> float:
         """By how much what is under way slows the next attempt."""
-        squared = self.under_way(now, writing_s) ** 2
-        return math.exp(min(_MOST, self.slope * squared) + min(_CAUTION, self._supposed * squared))
+        return math.exp(min(self._most, self.slope * self.under_way(now, writing_s) ** 2))
 
     def eased(self) -> float:
         """ln of what the load explains of the time that the attempt took which ended last."""
@@ -97,8 +96,8 @@ class Load:
     def work_out(self) -> None:
         """Set `slope` to what the samples say; what is supposed fades as they come."""
         total = self._xx + _SUPPOSED_WEIGHT
-        self.slope = max(0.0, self._xy / total)
-        self._supposed = _SUPPOSED_WEIGHT * _SUPPOSED / total
+        self.slope = max(0.0, (self._xy + _SUPPOSED_WEIGHT * _SUPPOSED) / total)
+        self._most = _MOST - (_MOST - _CAUTION) * _SUPPOSED_WEIGHT / total
 
     def late(self, now: float) -> Iterator[tuple[float, float]]:
         """(started, ln of the ratio so far) of attempts that should have ended; of the oldest few."""

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from router.settings.validate import nearest
 from router.simulate.campaign import simulate
 from router.simulate.measure import Report
-from router.simulate.players import NAMES
+from router.simulate.players import DEFAULT, NAMES
 from router.simulate.plots import draw_plots
 from router.simulate.report import print_report
 from router.simulate.scenarios import SCENARIOS, SECONDS
@@ -50,7 +50,7 @@ def run(request: Request) -> Report:
         task = progress.add_task("", total=len(scenarios) * request.seeds)
         report = simulate(
             scenarios,
-            request.players or NAMES,
+            request.players or DEFAULT,
             request.seeds,
             first_seed=request.first_seed,
             jobs=request.jobs,

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from router.simulate import litellm_rules
+from router.simulate.ablations import ABLATIONS
 from router.simulate.balancers import AgentGateway, OpenRouterPrice, PeakEwma, PortkeyWeighted, RoundRobin
 from router.simulate.oracle import Oracle
 from router.simulate.played import Player
@@ -37,7 +38,8 @@ PUBLISHED: Mapping[str, RuleMaker] = {
     "openrouter-price": OpenRouterPrice,
     "round-robin": RoundRobin,
 }
-NAMES = (ORACLE, OURS, *PUBLISHED)
+DEFAULT = (ORACLE, OURS, *PUBLISHED)
+NAMES = (*DEFAULT, *ABLATIONS)
 
 
 def player(
@@ -48,4 +50,6 @@ def player(
         return Oracle(scenario, upstreams, mean_tokens)
     if name == OURS:
         return Turnout(scenario, upstreams, clock, seed)
+    if name in ABLATIONS:
+        return Turnout(scenario, upstreams, clock, seed, ABLATIONS[name])
     return Follower(PUBLISHED[name], scenario.replicas, upstreams, clock, seed)

@@ -12,11 +12,11 @@ from providers.catalogue import ModelInfo, Price
 from providers.errors import ProviderError
 from router.errors import RouterError
 from router.routing.dispatch import dispatch
-from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate, Directives
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
 from router.settings.values import ModelSettings, ProviderSettings, Settings, TargetSettings
+from router.simulate.ablations import WHOLE, Ablation
 from router.simulate.played import Played, lost
 from router.simulate.scenarios import Scenario
 from router.simulate.upstreams import Answer, Target, Upstreams
@@ -29,11 +29,22 @@ _ASK = Directives()
 class Turnout:
     """As many routers as the scenario has replicas, none knowing of the others."""
 
-    def __init__(self, scenario: Scenario, upstreams: Upstreams, clock: Callable[[], float], seed: int) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        upstreams: Upstreams,
+        clock: Callable[[], float],
+        seed: int,
+        ablation: Ablation = WHOLE,
+    ) -> None:
         settings = _settings(scenario)
         rules = compile_rules(settings)
         jitter = random.Random(f"jitter/{seed}")  # noqa: S311  a simulation
-        self._healths = [Health(clock, jitter.uniform) for _ in range(scenario.replicas)]
+        health, strip = ablation
+        self._healths = [health(clock, jitter.uniform) for _ in range(scenario.replicas)]
+        for each in self._healths:
+            for target in scenario.targets:
+                strip(each.target(target.name, "m", settings.catalogue[f"{target.name}/m"]).latency)
         self._planners = [Planner(settings, rules, health) for health in self._healths]
         self._upstreams = upstreams
         self._places = {target.name: place for place, target in enumerate(scenario.targets)}
