@@ -21,7 +21,8 @@ _OFTEN_S = 0.005  # two hundred samples a second say as much as thousands
 _KNOWN = 5.0  # samples that say what is usual; before that a late answer may only mean that the prior is wrong
 _MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
 _CLIP = math.log(20.0)  # a ratio of observed to expected beyond that tells no more
-_TROUBLE = 2.0
+_TROUBLE = 2.0  # times slower than usual
+_DEEP_TROUBLE = 4.0
 _EXCUSED = 0.7  # ln: a target twice as slow for its load is just busy, one that is slower still is in trouble
 _USUAL_TOKENS = 250
 _WRITING_SAMPLES = 30.0  # over which the time that a stream takes to be written is averaged
@@ -222,12 +223,14 @@ class LatencyModel:
         own = log_ratio - eased
         if known:
             self.first_slow.observe(log_ratio - min(eased, _EXCUSED), sigma, now - seconds, now)
-        if max(self._slow) < _TROUBLE:  # what slows a target from without must not be put down to load
+        if max(self._slow) < _DEEP_TROUBLE:  # what slows a target from without must not be put down to load
             load.observe(max(-_CLIP, min(_CLIP, log_ratio)))
         return own
 
     def _judge(self, now: float) -> None:
-        self._slow = (self.first_slow.factor(self.load.late(now), now), self.rate_slow.factor((), now))
+        first, rate = self.first_slow.factor(self.load.late(now), now), self.rate_slow.factor((), now)
+        # who is in trouble before the first token is not trusted to write at the usual pace
+        self._slow = (first, max(first, rate) if first > _TROUBLE else rate)
         self.load.work_out()
         self._judged = now
 

@@ -147,3 +147,10 @@ def test_before_anything_is_learned_load_counts_a_little_and_never_much() -> Non
     assert factors[0] == 1.0
     assert factors == sorted(factors)
     assert 1.05 < factors[1] < factors[-1] < 2.0
+
+
+def test_who_hangs_before_the_first_token_is_not_expected_to_write_at_the_usual_pace() -> None:
+    model = LatencyModel(info(ttft_ms=500.0, tpot_ms=10.0))
+    sent(model, 4, 10.0)
+    calm, hung = (model.predict(STREAM, 100, prompt_factor(STREAM), now) for now in (10.5, 14.0))
+    assert hung.total_ms - hung.ttft_ms > 3 * (calm.total_ms - calm.ttft_ms)
