@@ -15,6 +15,7 @@ from router.routing.rules import CompiledRules
 from router.settings.names import find_alias, is_direct
 from router.settings.values import Settings, Slo, Sort, StreamMode, TargetSettings
 
+_MAX_NAMED = 1000  # clients must not make it grow without end
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
 _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name that may stand in an upstream's path
 
@@ -74,6 +75,7 @@ class Resolver:
         self._walked: dict[
             tuple[str, int | None, str], _Walked
         ] = {}  # for configured names only: clients cannot make it grow
+        self._named: dict[str, tuple[Target, ...]] = {}  # direct targets that clients asked for
         self._targets = {
             name: tuple(self._target(target) for target in targets)
             for name, targets in (
@@ -183,13 +185,16 @@ class Resolver:
 
         To a client a provider without a key does not exist; one that only the configuration leads to is excluded later.
         """
-        listed = self._targets.get(name)
+        listed = self._targets.get(name) or self._named.get(name)
         if listed:
             return listed
         provider, slash, upstream_model = name.partition("/")
         known = self._settings.providers.get(provider)
         if slash and known is not None and (known.enabled or not asked) and _plausible(upstream_model):
-            return (self._target(TargetSettings(provider=provider, model=upstream_model)),)
+            found = (self._target(TargetSettings(provider=provider, model=upstream_model)),)
+            if known.enabled and len(self._named) < _MAX_NAMED:
+                self._named[name] = found
+            return found
         raise UnknownModelError(f"The model '{shown(name)}' does not exist or you do not have access to it.")
 
     def _target(self, target: TargetSettings) -> Target:

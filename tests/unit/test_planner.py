@@ -129,6 +129,13 @@ def test_an_unknown_model_is_echoed_short_and_clean() -> None:
     assert len(message) < 150
 
 
+def test_targets_that_clients_make_up_do_not_fill_the_memory() -> None:
+    found = desk("a/cheap")
+    for number in range(1100):
+        assert found.names(Features(model=f"a/made-up-{number}")) == [f"a/made-up-{number}"]
+    assert len(found.planner._resolver._named) == 1000
+
+
 def test_a_client_cannot_tell_a_provider_without_a_key_from_none() -> None:
     with pytest.raises(UnknownModelError):
         desk(off=("d",)).plan(Features(model="d/anything"))
