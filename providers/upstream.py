@@ -4,6 +4,7 @@ import io
 import math
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
 
@@ -27,6 +28,11 @@ ErrorFrom = Callable[[int, Mapping[str, str], bytes], ProviderError]
 _MAX_BODY_BYTES = 128 * 1024 * 1024
 _MAX_ERROR_BYTES = 256 * 1024
 _WRITE_WHOLE_BYTES = 1024 * 1024  # a larger body is written in pieces, so that it does not hold up the event loop
+
+
+def dated(read: Callable[[int, Mapping[str, str], bytes, datetime], ProviderError]) -> ErrorFrom:
+    """A reader of errors that is told the time: a `retry-after` may be a date."""
+    return lambda status, headers, body: read(status, headers, body, datetime.now(UTC))
 
 
 class UpstreamResponse(Struct, frozen=True):

@@ -1,8 +1,5 @@
 """The adapter for Black Forest Labs: submit a task, poll the address it names, fetch the picture without the key."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
 from providers.addresses import may_carry_key
 from providers.bfl.translate import Task, error_from, state_of, task_of, to_task
 from providers.catalogue import Catalogue, lookup
@@ -13,12 +10,14 @@ from providers.jobs import Done, JobTimings, Pending, run_job
 from providers.masks import white_is_edit, with_mask
 from providers.results import Results
 from providers.types import ImageRequest, ImageResponse
-from providers.upstream import Upstream
+from providers.upstream import Upstream, dated
 
 RESULT_HOSTS = ("bfl.ai", "blob.core.windows.net")
 """Where finished pictures lie, in the vendor's own cloud and in Azure's."""
 TIMINGS = JobTimings(first_s=0.5, step_s=0.25, max_s=2.0, deadline_s=120.0, unknown_s=5.0)
 _DOMAINS = ("bfl.ai",)  # tasks are polled at regional siblings of the API
+
+_error_from = dated(error_from)
 
 
 class BflProvider:
@@ -73,7 +72,3 @@ class BflProvider:
         address = await run_job(submit, poll, cancel, self._timings)
         assert task is not None, "a job that was polled was submitted"
         return task, address
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    return error_from(status, headers, body, datetime.now(UTC))

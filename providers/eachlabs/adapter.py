@@ -1,8 +1,5 @@
 """The adapter for Eachlabs: create a prediction, poll it, fetch its picture without the key."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
 from providers.addresses import may_carry_key
 from providers.catalogue import Catalogue, lookup
 from providers.eachlabs.translate import (
@@ -19,7 +16,9 @@ from providers.fetch import Fetcher
 from providers.jobs import Done, JobTimings, Pending, run_job
 from providers.results import Results
 from providers.types import ImageRequest, ImageResponse
-from providers.upstream import Upstream
+from providers.upstream import Upstream, dated
+
+_error_from = dated(error_from)
 
 
 class EachlabsProvider:
@@ -74,7 +73,3 @@ class EachlabsProvider:
                 await self._upstream.post(cancel_at, b"{}", _error_from)
 
         return await run_job(submit, poll, cancel, self._timings)
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    return error_from(status, headers, body, datetime.now(UTC))

@@ -1,8 +1,5 @@
 """The adapter for fal.ai's queue: submit, watch the status, read the result, fetch its pictures without the key."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-
 from providers.addresses import may_carry_key
 from providers.catalogue import Catalogue, lookup
 from providers.errors import BadResponseError, ProviderError
@@ -22,9 +19,11 @@ from providers.jobs import Done, JobTimings, Pending, run_job
 from providers.masks import white_is_edit, with_mask
 from providers.results import Results, those_delivered
 from providers.types import ImageRequest, ImageResponse
-from providers.upstream import ErrorFrom, Upstream
+from providers.upstream import Upstream, dated
 
 TIMINGS = JobTimings(first_s=0.5, step_s=0.25, max_s=2.0, deadline_s=300.0, unknown_s=10.0)
+
+_AT_THE_QUEUE, _OF_A_RESULT = dated(error_from), dated(result_error_from)
 
 
 class FalProvider:
@@ -85,10 +84,3 @@ class FalProvider:
         if not may_carry_key(url, self._upstream.base_url):
             raise BadResponseError("the upstream's queue lies elsewhere", outcome="ssrf_block", billed=True)
         return url
-
-
-def _dated(read: Callable[[int, Mapping[str, str], bytes, datetime], ProviderError]) -> ErrorFrom:
-    return lambda status, headers, body: read(status, headers, body, datetime.now(UTC))
-
-
-_AT_THE_QUEUE, _OF_A_RESULT = _dated(error_from), _dated(result_error_from)

@@ -1,8 +1,5 @@
 """The adapter for Ideogram: one call, its pictures fetched without the key."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
 from providers.catalogue import Catalogue, lookup
 from providers.errors import ProviderError
 from providers.fetch import Fetcher
@@ -12,9 +9,11 @@ from providers.masks import black_is_edit, with_mask
 from providers.results import Results, those_delivered
 from providers.statuses import may_be_billed
 from providers.types import ImageRequest, ImageResponse
-from providers.upstream import Upstream
+from providers.upstream import Upstream, dated
 
 RESULT_HOSTS = ("ideogram.ai",)
+
+_error_from = dated(error_from)
 
 
 class IdeogramProvider:
@@ -43,7 +42,3 @@ class IdeogramProvider:
     async def _ask(self, asked: Outgoing) -> bytes:
         body = form_of(asked.texts, asked.files) if asked.body is None else asked.body
         return (await self._upstream.post(asked.path, body, _error_from)).body
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    return error_from(status, headers, body, datetime.now(UTC))

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 
 import aiohttp
 from msgspec import structs
@@ -35,6 +34,7 @@ from providers.openai.request import request_warnings, to_chat_body
 from providers.openai.response import error_from, from_chat_completion
 from providers.openai.stream import ChunkTranslator, to_chunks
 from providers.pictures import to_picture
+from providers.results import those_delivered
 from providers.sse import EventDecoder
 from providers.statuses import may_be_billed
 from providers.streams import ChatStream
@@ -47,10 +47,12 @@ from providers.types import (
     ImageRequest,
     ImageResponse,
 )
-from providers.upstream import ByteStream, Upstream
+from providers.upstream import ByteStream, Upstream, dated
 from providers.vectors import joined
 
 _CHAT = "/chat/completions"
+
+_error_from = dated(error_from)
 
 
 class OpenAIProvider:
@@ -177,24 +179,17 @@ class OpenAIProvider:
 
     async def _pictures(self, read: ImageAnswer, told: tuple[str, ...]) -> ImageResponse:
         """The pictures of an answer; broken ones among good ones become warnings beside those already `told`."""
-        warnings = list(told)
-        pictures: list[GeneratedImage] = []
-        failure: ProviderError | None = None
-        for place, item in enumerate(read.items):
-            try:
-                pictures.append(to_picture(await self._bytes_of(item), item.revised_prompt))
-            except ProviderError as error:
-                failure = error
-                warnings.append(f"data[{place}]=not delivered")
-        if failure is not None and not pictures:
-            raise failure
+        pictures, lost = await those_delivered(map(self._picture, read.items))
         return ImageResponse(
             model=read.model,
             images=tuple(pictures),
             usage=read.usage,
             reported_cost_usd=read.cost_usd,
-            warnings=tuple(warnings),
+            warnings=(*told, *lost),
         )
+
+    async def _picture(self, item: ImageItem) -> GeneratedImage:
+        return to_picture(await self._bytes_of(item), item.revised_prompt)
 
     async def _bytes_of(self, item: ImageItem) -> bytes:
         """The item's bytes. A URL is fetched without our key."""
@@ -238,10 +233,6 @@ async def _whole(source: ByteStream) -> bytes:
         return b"".join([data async for data in source])
     except StreamInterruptedError as error:
         raise before_content(error) from error
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    return error_from(status, headers, body, datetime.now(UTC))
 
 
 def _new_id() -> str:

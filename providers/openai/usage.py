@@ -1,8 +1,8 @@
 """An upstream's `usage` object -> Usage, whatever it looks like. Pure; never raises."""
 
-import math
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
+from providers.answers import money_in
 from providers.types import JsonObject, JsonValue, Usage
 
 _MAX_COUNT = 1_000_000_000  # more tokens than any window: a broken counter, and it would be billed
@@ -69,12 +69,12 @@ def cost_from(usage: JsonValue) -> Decimal | None:
     """
     if not isinstance(usage, dict):
         return None
-    ticks = _money(usage.get("cost_in_usd_ticks"))
+    ticks = money_in(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
         return ticks * _USD_PER_TICK
-    cost = _money(usage.get("cost"))
+    cost = money_in(usage.get("cost"))
     if cost is not None and usage.get("is_byok") is True:
-        cost += _money(_object(usage, "cost_details").get("upstream_inference_cost")) or 0
+        cost += money_in(_object(usage, "cost_details").get("upstream_inference_cost")) or 0
     return cost if cost is None or cost <= _MAX_COST_USD else None
 
 
@@ -116,15 +116,3 @@ def _unusable(usage: JsonObject) -> bool:
             if _count(value) == 0 and value not in (0, "0"):
                 return True
     return not sent
-
-
-def _money(value: JsonValue) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and amount >= 0 else None

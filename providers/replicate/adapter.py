@@ -1,8 +1,5 @@
 """The adapter for Replicate: create a prediction, watch it, fetch its pictures without the key."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
 from providers.addresses import may_carry_key
 from providers.catalogue import Catalogue, lookup
 from providers.errors import BadResponseError, ProviderError
@@ -12,10 +9,12 @@ from providers.masks import white_is_edit, with_mask
 from providers.replicate.translate import Prediction, Translated, error_from, prediction_from, state_of, to_prediction
 from providers.results import Results, those_delivered
 from providers.types import ImageRequest, ImageResponse
-from providers.upstream import Upstream
+from providers.upstream import Upstream, dated
 
 RESULT_HOSTS = ("replicate.delivery",)
 TIMINGS = JobTimings(first_s=0.5, step_s=0.5, max_s=3.0, deadline_s=300.0, unknown_s=10.0)
+
+_error_from = dated(error_from)
 
 
 class ReplicateProvider:
@@ -70,7 +69,3 @@ class ReplicateProvider:
                 await self._upstream.post(url, b"", _error_from)
 
         return await run_job(submit, poll, cancel, self._timings)
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    return error_from(status, headers, body, datetime.now(UTC))

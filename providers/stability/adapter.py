@@ -1,8 +1,5 @@
 """The adapter for Stability AI: one form, one picture in the answer."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
 from providers.catalogue import Catalogue, lookup
 from providers.errors import ProviderError
 from providers.forms import form_of
@@ -10,9 +7,11 @@ from providers.masks import white_is_edit, with_mask
 from providers.stability.translate import error_from, picture_from, to_form
 from providers.statuses import may_be_billed
 from providers.types import ImageRequest, ImageResponse
-from providers.upstream import Upstream
+from providers.upstream import Upstream, dated
 
 _JSON = {"accept": "application/json"}  # else the bytes come bare, and with them no word of what was filtered
+
+_error_from = dated(error_from)
 
 
 class StabilityProvider:
@@ -35,7 +34,3 @@ class StabilityProvider:
             error.billed = error.billed or may_be_billed(error)
             raise
         return ImageResponse(model=model, images=(picture,), warnings=asked.warnings)
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    return error_from(status, headers, body, datetime.now(UTC))

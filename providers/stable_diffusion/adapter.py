@@ -1,8 +1,6 @@
 """The adapter for A1111, Forge and sd-server: one call, the pictures in its answer."""
 
 import asyncio
-from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from providers.catalogue import Catalogue, lookup
 from providers.errors import ProviderError
@@ -12,7 +10,9 @@ from providers.pictures import to_picture
 from providers.stable_diffusion.translate import error_from, pictures_from, to_call
 from providers.statuses import may_be_billed, moderation_error
 from providers.types import GeneratedImage, ImageRequest, ImageResponse
-from providers.upstream import Upstream
+from providers.upstream import Upstream, dated
+
+_error_from = dated(error_from)
 
 
 class StableDiffusionProvider:
@@ -48,7 +48,3 @@ async def _seen(made: list[GeneratedImage]) -> tuple[list[GeneratedImage], list[
         raise moderation_error(billed=True)
     lost = [f"data[{place}]=moderated" for place, refused in enumerate(black) if refused]
     return [picture for picture, refused in zip(made, black, strict=True) if not refused], lost
-
-
-def _error_from(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    return error_from(status, headers, body, datetime.now(UTC))
