@@ -63,7 +63,8 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
 
     `app.state.gateway` holds the wired objects; the server sets its `draining` flag and calls `cut()`.
     """
-    health = Health(clock, retry_share=settings.routing.retry_budget)
+    routing = settings.routing
+    health = Health(clock, retry_share=routing.retry_budget, hedge_share=routing.hedge.max_extra)
     fetch = settings.fetch
     fetcher = Fetcher(trusted_origins=fetch.allow_origins, timeout_s=fetch.timeout_s, max_bytes=fetch.max_bytes)
     connected = connect(_specs(settings, fetcher), settings.catalogue)

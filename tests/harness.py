@@ -15,6 +15,7 @@ has an instance of its own, or providers of its own in the configuration.
 
 import asyncio
 import contextlib
+import re
 import socket
 import tempfile
 import threading
@@ -191,6 +192,18 @@ class Turnout:
 def chat(text: str, model: str = "auto", **more: Any) -> dict[str, Any]:
     """The body of a chat request with one user turn. For the commands `text` may hold see `providers.sandbox.brain`."""
     return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+def counter(turnout: Turnout, name: str, **labels: str) -> float:
+    """The sum of a counter's samples that carry these labels."""
+    total = 0.0
+    for line in turnout.http.get("/metrics").text.splitlines():
+        match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+        if match:
+            found = dict(re.findall(r'(\w+)="([^"]*)"', match[1] or ""))
+            if labels.items() <= found.items():
+                total += float(match[2])
+    return total
 
 
 def events(body: str) -> list[str]:

@@ -23,6 +23,7 @@ _OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.25, 1)
 _RATE = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
 _OTHER = "(other)"
+_HEDGES = {"ok": "won", "outrun": "lost", "cancelled": "cancelled"}
 _BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 
 
@@ -75,7 +76,7 @@ class Metrics:
             ("provider", "model", "outcome"),
             registry=registry,
         )
-        self.hedges = Tally("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
+        self._hedges = Tally("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
         self.inflight = Gauge("router_inflight", "Client requests under way.", registry=registry)
         labels = ("gen_ai_provider_name", "gen_ai_request_model")
         self._tokens = Distribution(
@@ -140,7 +141,9 @@ class Metrics:
     def _count_attempt(self, attempt: Attempt, *, last: bool) -> None:
         outcome = attempt.outcome
         self._attempts.labels(attempt.candidate.provider, self._label(attempt.candidate), outcome).inc()
-        if not last:
+        if attempt.hedge:
+            self._hedges.labels(_HEDGES.get(outcome, "failed")).inc()
+        if not (last or attempt.outrun):
             self._failovers.labels(outcome).inc()
 
     def _label(self, candidate: Candidate) -> str:

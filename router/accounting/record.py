@@ -171,7 +171,7 @@ class RequestRecord(Struct, eq=False):
         """Note the seconds so far that were not spent waiting for others; called when the answer starts."""
         ours_s = now - self.started - self.fetch_s
         for attempt in self.attempts:
-            ours_s -= attempt.duration_s
+            ours_s -= attempt.duration_s - attempt.beside_s
         self.overhead_s = ours_s if ours_s > 0 else 0.0
         return self.overhead_s
 
@@ -244,6 +244,8 @@ class RequestRecord(Struct, eq=False):
             "predicted_ttft_ms": round(candidate.prediction.ttft_ms, 1),
             "expected_cost_usd": None if expected is None else float(expected),
         }
+        if attempt.hedge:
+            shown["hedge"] = True
         for spent in self.spent:
             if spent.attempt == place:  # with no cost of its own the request's is that of the attempt that answered
                 cost = None if spent.cost_usd is None else float(spent.cost_usd)

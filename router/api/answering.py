@@ -17,6 +17,7 @@ from router.api.media import load_media
 from router.api.streaming.buffered import answer_buffered
 from router.api.streaming.continuation import obstacle
 from router.api.streaming.live import asked_of, relay, settle
+from router.api.streaming.outrun import discard_answers, discard_streams
 from router.api.streaming.repair import MendingStream
 from router.api.streaming.wire import Begun, Wire
 from router.routing.dispatch import dispatch
@@ -41,7 +42,7 @@ async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
         provider = gateway.chat_providers[candidate.provider]
         return await provider.complete(asked_of(candidate, parsed.request), candidate.model)
 
-    outcome = await dispatch(plan, call, gateway.health, record.attempts)
+    outcome = await dispatch(plan, call, gateway.health, record.attempts, discard_answers(record))
     response = outcome.value
     now = gateway.health.now()
     served = outcome.served_by
@@ -53,7 +54,7 @@ async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
     record.measure_overhead(gateway.health.now())
     headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
     headers.append((b"openai-processing-ms", str(round((now - record.started) * 1000)).encode()))
-    await exchange.answer(200, headers, wire.whole(response, record.cost_usd))
+    await exchange.answer(200, headers, wire.whole(response, record.total_cost[0]))
     return 200
 
 
@@ -72,7 +73,7 @@ async def _stream(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
         provider = gateway.chat_providers[candidate.provider]
         return await prime(await provider.stream(asked_of(candidate, request), candidate.model))
 
-    outcome = await dispatch(plan, call, gateway.health, record.attempts)
+    outcome = await dispatch(plan, call, gateway.health, record.attempts, discard_streams(record))
     stream: Begun = outcome.value
     idle_s = gateway.settings.routing.idle_timeout_s
     if plan.stream_mode == "repair":

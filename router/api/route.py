@@ -81,6 +81,7 @@ def _shown(features: Features, plan: Plan) -> JsonObject:
         "prompt_tokens": features.prompt_tokens,
         "deadline_ms": round(plan.deadline_s * 1000),
         "stream_mode": plan.stream_mode,
+        "hedge_after_ms": round(plan.hedge_after_s(first) * 1000) if plan.hedged else None,
         "warnings": list(plan.warnings),
         "candidates": [
             {

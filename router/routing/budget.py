@@ -1,8 +1,11 @@
-"""How many further attempts requests may cost: a tenth of the requests and one a second."""
+"""How many further attempts requests may cost: those after a failure, and those beside an attempt that is late."""
 
 import math
+from decimal import Decimal
 
 _WINDOW_S = 10.0  # what is not used is lost after about that time
+_HEDGES_SAVED = 5.0
+_ZERO = Decimal(0)
 
 
 class RetryBudget:
@@ -43,3 +46,42 @@ class RetryBudget:
             self._timed = min(_WINDOW_S, self._timed + age)
             self._earned *= math.exp(-age / _WINDOW_S)
             self._at = now
+
+
+class HedgeBudget:
+    """Attempts beside late ones: `share` of a model's requests and of what they are expected to cost, nothing else.
+
+    Of n requests no more than `share` * n are hedged, and hedges cost no more than `share` of their sum. At most five
+    are saved. While more attempts are late than may be hedged, `patience` makes the wait longer, so that the budget
+    goes to the latest of them and not to the first that come.
+    """
+
+    __slots__ = ("_earned", "_earned_usd", "_share", "_share_usd", "patience")
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._share_usd = Decimal(str(share))
+        self._earned = 0.0
+        self._earned_usd = _ZERO
+        self.patience = 1.0
+
+    def request(self, cost_usd: Decimal | None) -> None:
+        """A request came whose first candidate costs that much."""
+        self.patience += (1.0 - self.patience) * self._share / 10
+        if self._earned < _HEDGES_SAVED:
+            self._earned += self._share
+            self._earned_usd += (cost_usd or _ZERO) * self._share_usd
+
+    def take(self, cost_usd: Decimal | None) -> bool:
+        """Whether an attempt that costs that much may be started beside another; it is then paid for.
+
+        What nobody knows the price of is never started.
+        """
+        if cost_usd is None:
+            return False
+        if self._earned < 1.0 or self._earned_usd < cost_usd:
+            self.patience = min(4.0, self.patience * 1.1)
+            return False
+        self._earned -= 1.0
+        self._earned_usd -= cost_usd
+        return True

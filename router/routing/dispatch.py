@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from msgspec.structs import replace
 
@@ -12,9 +12,13 @@ from providers.errors import ProviderError, UnavailableError, UpstreamTimeoutErr
 from providers.timer import Limit
 from router.errors import RouterError
 from router.routing.health import Health
+from router.routing.hedging import Race, Run
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
 
 T = TypeVar("T")
+
+Discard = Callable[[int, T | None], Awaitable[None]]
+"""Lets go of an answer that came second, if there was one, and books it. The place is that of its attempt."""
 
 _RETRY_BACKOFF_S = 0.25
 
@@ -38,21 +42,29 @@ class AllAttemptsFailedError(RouterError):
 
 
 async def dispatch(
-    plan: Plan, call: Callable[[Candidate], Awaitable[T]], health: Health, attempts: list[Attempt]
+    plan: Plan,
+    call: Callable[[Candidate], Awaitable[T]],
+    health: Health,
+    attempts: list[Attempt],
+    discard: Discard[T] | None = None,
 ) -> Outcome[T]:
     """Ask the plan's candidates in order until one answers.
 
     One whose error says how to ask it once more (`ProviderError.resend`) is asked at once, as an attempt like any
     other; that happens once in a request.
     Every other further attempt is paid from the model's retry budget: an outage must not be met with twice the load.
-    `attempts` collects every call made, also when this raises or is cancelled, so that accounting sees them all.
-    Raises the ProviderError of an attempt that must not fail over (a client error, a refusal), else
-    AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
+    Of a `hedged` plan the next candidate is started beside one that is late, when budgets allow it and `discard` can
+    take the answer that comes second.
+    `attempts` collects every call made, also when this raises or is cancelled, so that accounting sees them all; the
+    one that answered is the last. Raises the ProviderError of an attempt that must not fail over (a client error, a
+    refusal), else AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
     """
-    deadline = health.now() + plan.deadline_s
+    loop = _Loop(plan, call, health, attempts)
     unasked: ProviderError | None = None
-    waiting = deque(plan.candidates)
-    budget = health.request(plan.model)
+    waiting, budget = loop.waiting, loop.budget
+    hedging = None
+    if plan.hedged and discard is not None:
+        hedging = _Hedging(loop, plan, health, discard)
     while waiting:
         candidate = waiting.popleft()
         if attempts and candidate.resend is None:
@@ -61,45 +73,133 @@ async def dispatch(
             if not budget.take(health.now()):
                 break
         if candidate.retry and candidate.resend is None:
-            await asyncio.sleep(_pause_s(deadline - health.now()))
-        more = bool(waiting) and not waiting[0].retry  # a retry comes last
-        started = health.now()
-        budget_s = _budget_s(plan.timeout_s(candidate), deadline - started, more=more)
-        if budget_s <= 0:
+            await asyncio.sleep(_pause_s(loop.deadline - health.now()))
+        run = loop.next_run(candidate)
+        if run.budget_s <= 0:
             break
-        if not health.admit(candidate, streamed=plan.patience.first_s is not None):
+        if not health.admit(candidate, streamed=loop.streamed):
             unasked = UnavailableError("every upstream is blocked or being probed; ask again", retry_after_s=1.0)
             continue
-        error: ProviderError | None = None
+        if hedging is None or candidate.resend is not None:
+            answer = await loop.ask(run)
+        else:
+            run, answer = await hedging.ask(run)
+        if not isinstance(answer, ProviderError):
+            loop.note(run)
+            return Outcome(answer, tuple(attempts))
+        if answer.resend is not None and all(attempt.candidate.resend is None for attempt in attempts):
+            waiting.appendleft(replace(run.candidate, retry=True, resend=answer.resend))
+            continue
+        if not answer.failover:
+            raise answer
+        if answer.billed and plan.kind == "image":
+            break  # a second try could be charged twice
+    raise AllAttemptsFailedError(attempts, unasked)
+
+
+class _Loop(Generic[T]):
+    """What the attempts of one request share."""
+
+    __slots__ = ("_attempts", "_call", "_health", "_plan", "budget", "deadline", "streamed", "waiting")
+
+    def __init__(
+        self, plan: Plan, call: Callable[[Candidate], Awaitable[T]], health: Health, attempts: list[Attempt]
+    ) -> None:
+        self._plan = plan
+        self._call = call
+        self._health = health
+        self._attempts = attempts
+        self.deadline = health.now() + plan.deadline_s
+        self.waiting = deque(plan.candidates)
+        self.budget = health.request(plan.model)
+        self.streamed = plan.patience.first_s is not None
+
+    def next_run(self, candidate: Candidate) -> Run:
+        """An attempt at this candidate, begun now. No time is left when its `budget_s` is not positive."""
+        more = bool(self.waiting) and not self.waiting[0].retry  # a retry comes last
+        started = self._health.now()
+        left_s = self.deadline - started
+        timeout_s = self._plan.timeout_s(candidate)
+        # one attempt's share of the time left: never all of it while somebody else could still be asked
+        return Run(candidate, started, min(timeout_s, left_s / 2 if more else left_s))
+
+    async def ask(self, run: Run) -> T | ProviderError:
+        """The answer, which is still to be noted, or the failure, which is noted."""
         try:
-            with Limit(budget_s):
-                value = await call(candidate)
+            with Limit(run.budget_s):
+                return await self._call(run.candidate)
         except TimeoutError:
-            error = UpstreamTimeoutError(f"no answer in {budget_s:.1f} s", provider=candidate.provider)
+            error: ProviderError = UpstreamTimeoutError(
+                f"no answer in {run.budget_s:.1f} s", provider=run.candidate.provider
+            )
         except ProviderError as exc:
             error = exc
         except BaseException as exc:
             # our own fault is not the upstream's: counted under a name of its own, held against nobody
             bug = ProviderError("the router failed", outcome="internal_error") if isinstance(exc, Exception) else None
-            ended = Attempt(candidate=candidate, duration_s=health.now() - started, error=bug, abandoned=bug is None)
-            _note(attempts, ended, health)
+            self.note(run, bug, abandoned=bug is None)
             raise
-        _note(attempts, Attempt(candidate=candidate, duration_s=health.now() - started, error=error), health)
-        if error is None:
-            return Outcome(value, tuple(attempts))
-        if error.resend is not None and all(attempt.candidate.resend is None for attempt in attempts):
-            waiting.appendleft(replace(candidate, retry=True, resend=error.resend))
-            continue
-        if not error.failover:
-            raise error
-        if error.billed and plan.kind == "image":
-            break  # a second try could be charged twice
-    raise AllAttemptsFailedError(attempts, unasked)
+        self.note(run, error)
+        return error
+
+    def note(self, run: Run, error: ProviderError | None = None, *, abandoned: bool = False) -> None:
+        """The end of an attempt, for accounting and for health."""
+        run.ended = now = self._health.now()
+        attempt = Attempt(candidate=run.candidate, duration_s=now - run.started, error=error, abandoned=abandoned)
+        if run.beside is not None or run.outrun:
+            attempt = replace(attempt, hedge=run.beside is not None, beside_s=run.beside_s(now), outrun=run.outrun)
+        self._attempts.append(attempt)
+        self._health.record(attempt)
+
+    def place_of(self, run: Run) -> int:
+        """Where its attempt is noted, -1 when it is not."""
+        places = range(len(self._attempts) - 1, -1, -1)
+        return next((place for place in places if self._attempts[place].candidate is run.candidate), -1)
 
 
-def _note(attempts: list[Attempt], attempt: Attempt, health: Health) -> None:
-    attempts.append(attempt)
-    health.record(attempt)
+class _Hedging(Generic[T]):
+    """The attempts of a request of which the second may be started early; that happens once."""
+
+    __slots__ = ("_budget", "_discard", "_health", "_loop", "_plan", "_tried")
+
+    def __init__(self, loop: _Loop[T], plan: Plan, health: Health, discard: Discard[T]) -> None:
+        self._loop = loop
+        self._plan = plan
+        self._health = health
+        self._discard = discard
+        self._tried = False
+        self._budget = health.hedges(plan.model)
+        self._budget.request(plan.candidates[0].expected_cost_usd)
+
+    async def ask(self, run: Run) -> tuple[Run, T | ProviderError]:
+        if self._tried:
+            return run, await self._loop.ask(run)
+        after_s = self._plan.hedge_after_s(run.candidate) * self._budget.patience
+        return await Race(self._loop.ask, self._rival, self._outrun).run(run, after_s)
+
+    def _rival(self, lead: Run) -> Run | None:
+        """The next candidate of another provider, if the budgets and its health let it be asked now."""
+        loop, now = self._loop, self._health.now()
+        found = next((each for each in loop.waiting if _may_race(each, lead.candidate)), None)
+        if found is None or not self._budget.take(found.expected_cost_usd) or not loop.budget.take(now):
+            return None
+        if not self._health.admit(found, streamed=loop.streamed):
+            return None
+        loop.waiting.remove(found)
+        self._tried = True
+        run = loop.next_run(found)
+        run.beside = lead
+        return run
+
+    async def _outrun(self, run: Run, answer: T | None) -> None:
+        if answer is not None:  # it came in the same moment
+            self._loop.note(run, abandoned=True)
+        if run.outrun or answer is not None:
+            await self._discard(self._loop.place_of(run), answer)
+
+
+def _may_race(candidate: Candidate, lead: Candidate) -> bool:
+    return candidate.provider != lead.provider and not (candidate.retry or candidate.last_resort)
 
 
 def _worth_a_retry(attempts: Sequence[Attempt]) -> bool:
@@ -111,8 +211,3 @@ def _worth_a_retry(attempts: Sequence[Attempt]) -> bool:
 def _pause_s(left_s: float) -> float:
     """A short wait of random length before a retry, inside the deadline."""
     return random.uniform(0, min(_RETRY_BACKOFF_S, max(0.0, left_s) / 4))  # noqa: S311  jitter
-
-
-def _budget_s(timeout_s: float, left_s: float, *, more: bool) -> float:
-    """One attempt's share of the time left: never all of it while somebody else could still be asked."""
-    return min(timeout_s, left_s / 2 if more else left_s)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from providers.catalogue import ModelInfo
 from providers.errors import AuthenticationError, ModelNotFoundError, ProviderError, RateLimitedError
-from router.routing.budget import RetryBudget
+from router.routing.budget import HedgeBudget, RetryBudget
 from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.plan import Attempt, Candidate, Features, Prediction
 
@@ -103,7 +103,8 @@ class Health:
     """Everything learned about targets. `make_plan` reads it; `dispatch` and accounting write it.
 
     `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times. `retry_share` is the share of a
-    model's requests that may cost a further attempt.
+    model's requests that may cost a further attempt, `hedge_share` of those that may have a second one beside a late
+    first.
     """
 
     def __init__(
@@ -111,9 +112,12 @@ class Health:
         clock: Callable[[], float],
         uniform: Callable[[float, float], float] = random.uniform,
         retry_share: float = 0.1,
+        hedge_share: float = 0.0,
     ) -> None:
         self._retry_share = retry_share
+        self._hedge_share = hedge_share
         self._budgets: dict[str, RetryBudget] = {}
+        self._hedges: dict[str, HedgeBudget] = {}
         self._clock = clock
         self._uniform = uniform
         self._targets: dict[tuple[str, str], TargetState] = {}
@@ -193,6 +197,15 @@ class Health:
         budget.request(now)
         return budget
 
+    def hedges(self, model: str) -> HedgeBudget:
+        """What a public model's attempts beside late ones are paid from."""
+        found = self._hedges.get(model)
+        if found is None:
+            if len(self._hedges) >= 2 * _MAX_UNKNOWN:
+                del self._hedges[next(iter(self._hedges))]
+            found = self._hedges[model] = HedgeBudget(self._hedge_share)
+        return found
+
     def admit(self, candidate: Candidate, *, streamed: bool = False) -> bool:
         """Ask for permission to call; claims the probe of a half-open breaker. Last resorts always pass the breaker.
 
@@ -221,6 +234,8 @@ class Health:
         state = self.target(candidate.provider, candidate.model, candidate.info)
         if state.in_flight:
             state.in_flight -= 1
+        if attempt.outrun:
+            state.latency.outrun(id(candidate), now)
         state.latency.over(id(candidate))
         # sent before the breaker opened: its end says nothing about a probe
         late = state.tripped and now - attempt.duration_s < state.opened_at

@@ -180,6 +180,12 @@ class LatencyModel:
         """The attempt was answered (a stream: its first content came), failed, or was given up."""
         self.load.over(key)
 
+    def outrun(self, key: int, now: float) -> None:
+        """An attempt is given up because another has answered; call it before that is `over`. It may have been late."""
+        late = self.load.overdue(key, now)
+        if late is not None:
+            self.first_slow.overdue(*late)
+
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
         waiting = self._ttft_class(features)

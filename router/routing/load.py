@@ -108,5 +108,12 @@ class Load:
             if age > attempt.late_s:
                 yield attempt.started, math.log(age / max(attempt.expected_s, 1e-6))
 
+    def overdue(self, key: int, now: float) -> tuple[float, float] | None:
+        """The same of one attempt under way; None while it is in time."""
+        attempt = self._waiting.get(key)
+        if attempt is None or now - attempt.started <= attempt.late_s:
+            return None
+        return attempt.started, math.log((now - attempt.started) / max(attempt.expected_s, 1e-6))
+
     def _left(self, now: float, writing_s: float) -> float:
         return self._writing * math.exp((self._writing_at - now) / max(writing_s, 1e-3))

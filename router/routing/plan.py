@@ -20,6 +20,7 @@ T = TypeVar("T")
 _MIN_STREAM_TIMEOUT_S = 10.0
 _MIN_WHOLE_TIMEOUT_S = 30.0
 _WHOLE_TIMEOUT_P95S = 2.0
+_HEDGE_P50S = 2.0  # however narrow the spread is: less than twice the usual wait is not late
 _STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted p95 is a stall
 
 
@@ -183,7 +184,10 @@ class Patience(Struct, frozen=True, gc=False):
 
 
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
-    """Who is asked, in which order, within how many seconds; whole before the first attempt."""
+    """Who is asked, in which order, within how many seconds; whole before the first attempt.
+
+    `hedged`: the second may be started beside the first when that one is late.
+    """
 
     model: str
     kind: Kind
@@ -194,6 +198,14 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     patience: Patience
     stream_mode: StreamMode = "live"
     warnings: tuple[str, ...] = ()
+    hedged: bool = False
+
+    def hedge_after_s(self, candidate: Candidate) -> float:
+        """How long this candidate may keep the request waiting before a second one is started beside it."""
+        found = candidate.prediction
+        if self.patience.first_s is None or self.stream_mode == "buffered":
+            return max(found.total_p95_ms, _HEDGE_P50S * found.total_ms) / 1000
+        return max(found.ttft_p95_ms, _HEDGE_P50S * found.ttft_ms) / 1000
 
     def timeout_s(self, candidate: Candidate) -> float:
         """How long an attempt may wait: for a whole answer (also a buffered one), or a stream's first content."""
@@ -207,17 +219,24 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One call to one candidate. `duration_s` runs until the answer, the first content, or the failure."""
+    """One call to one candidate. `duration_s` runs until the answer, the first content, or the failure.
+
+    `hedge`: it was started beside an earlier one that was late, `beside_s` of its time while that one was under way.
+    `outrun`: it was given up (`abandoned`) because the other of the two had answered.
+    """
 
     candidate: Candidate
     duration_s: float
     error: ProviderError | None = None
     abandoned: bool = False
+    hedge: bool = False
+    beside_s: float = 0.0
+    outrun: bool = False
 
     @property
     def outcome(self) -> str:
         if self.abandoned:
-            return "cancelled"
+            return "outrun" if self.outrun else "cancelled"
         return "ok" if self.error is None else self.error.outcome
 
 

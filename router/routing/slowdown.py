@@ -30,16 +30,15 @@ class Slowdown:
 
     def observe(self, log_ratio: float, sigma: float, started: float, now: float) -> None:
         """An answer took e^`log_ratio` times its median; ln(seconds) usually spreads by `sigma`."""
-        recent = self._recent
         near = max(-_TREND_SIGMAS * sigma, min(_TREND_SIGMAS * sigma, log_ratio))
         trend = self._faded(now)
         self._trend = trend + _TREND_SHARE * (near - trend)
-        recent.append((started, min(log_ratio, _MOST) if log_ratio > _LATE_SIGMAS * sigma else 0.0))
-        if len(recent) > 1 and started < recent[-2][0]:
-            recent.sort()
-        if len(recent) > _RECENT:
-            del recent[0]
+        self._enter(started, min(log_ratio, _MOST) if log_ratio > _LATE_SIGMAS * sigma else 0.0)
         self._told = now
+
+    def overdue(self, started: float, log_ratio: float) -> None:
+        """An attempt that was late is given up: its answer would have taken e^`log_ratio` times its median or more."""
+        self._enter(started, min(log_ratio, _MOST))
 
     def factor(self, late: Iterable[tuple[float, float]], now: float) -> float:
         """How many times slower it is; 1 for no. `late`: (started, ln of the ratio so far) of attempts under way."""
@@ -51,6 +50,14 @@ class Slowdown:
             return math.exp(self._faded(now))
         idle = 0.0 if len(seen) > len(self._recent) else max(0.0, now - self._told)
         return math.exp(min(least, _MOST) * math.exp(-idle / _FORGET_S))
+
+    def _enter(self, started: float, ratio: float) -> None:
+        recent = self._recent
+        recent.append((started, ratio))
+        if len(recent) > 1 and started < recent[-2][0]:
+            recent.sort()
+        if len(recent) > _RECENT:
+            del recent[0]
 
     def _faded(self, now: float) -> float:
         return self._trend * math.exp((self._told - now) / _TREND_TAU_S) if now > self._told else self._trend

@@ -39,7 +39,8 @@ PUBLISHED: Mapping[str, RuleMaker] = {
     "round-robin": RoundRobin,
 }
 DEFAULT = (ORACLE, OURS, *PUBLISHED)
-NAMES = (*DEFAULT, *ABLATIONS)
+HEDGED = "turnout-hedged"
+NAMES = (*DEFAULT, *ABLATIONS, HEDGED)
 
 
 def player(
@@ -50,6 +51,8 @@ def player(
         return Oracle(scenario, upstreams, mean_tokens)
     if name == OURS:
         return Turnout(scenario, upstreams, clock, seed)
+    if name == HEDGED:
+        return Turnout(scenario, upstreams, clock, seed, hedged=True)
     if name in ABLATIONS:
         return Turnout(scenario, upstreams, clock, seed, ABLATIONS[name])
     return Follower(PUBLISHED[name], scenario.replicas, upstreams, clock, seed)

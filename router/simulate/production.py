@@ -15,7 +15,14 @@ from router.routing.dispatch import dispatch
 from router.routing.plan import Attempt, Candidate, Directives
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
-from router.settings.values import ModelSettings, ProviderSettings, Settings, TargetSettings
+from router.settings.values import (
+    Hedge,
+    ModelSettings,
+    ProviderSettings,
+    RoutingSettings,
+    Settings,
+    TargetSettings,
+)
 from router.simulate.ablations import WHOLE, Ablation
 from router.simulate.played import Played, lost
 from router.simulate.scenarios import Scenario
@@ -36,12 +43,16 @@ class Turnout:
         clock: Callable[[], float],
         seed: int,
         ablation: Ablation = WHOLE,
+        *,
+        hedged: bool = False,
     ) -> None:
-        settings = _settings(scenario)
+        """`hedged` switches on what is off by default: second attempts beside late ones."""
+        settings = _settings(scenario, Hedge(enabled=hedged))
         rules = compile_rules(settings)
         jitter = random.Random(f"jitter/{seed}")  # noqa: S311  a simulation
         health, strip = ablation
-        self._healths = [health(clock, jitter.uniform) for _ in range(scenario.replicas)]
+        share = settings.routing.hedge.max_extra
+        self._healths = [health(clock, jitter.uniform, hedge_share=share) for _ in range(scenario.replicas)]
         for each in self._healths:
             for target in scenario.targets:
                 strip(each.target(target.name, "m", settings.catalogue[f"{target.name}/m"]).latency)
@@ -60,16 +71,21 @@ class Turnout:
             asked.append(place)
             return await upstreams.ask(place, arrival, asked.count(place) - 1)
 
+        async def discard(place: int, answer: Answer | None) -> None:
+            if answer is not None and features.stream:
+                upstreams.let_go(self._places[attempts[place].candidate.provider])
+
         try:
             plan = self._planners[replica].plan(features, _ASK, health.now(), _DAY)
-            outcome = await dispatch(plan, call, health, attempts)
+            outcome = await dispatch(plan, call, health, attempts, discard)
         except (RouterError, ProviderError):
             return lost(arrival, asked[0] if asked else -1, len(asked))
         served, took_s, answered = outcome.served_by, attempts[-1].duration_s, health.now()
+        place = self._places[served.provider]
         latency = health.target(served.provider, served.model, served.info).latency
         if features.stream:
             latency.observe_first_token(features, took_s, answered)
-            await upstreams.finish(asked[-1], outcome.value)
+            await upstreams.finish(place, outcome.value)
             ended = health.now()
             latency.observe_rate(ended - answered, arrival.output_tokens, ended)
         else:
@@ -80,12 +96,12 @@ class Turnout:
             asked[0],
             answered - arrival.at,
             len(asked),
-            upstreams.cost_usd(asked[-1], arrival),
+            upstreams.cost_usd(place, arrival),
             probe=plan.candidates[0].probe,
         )
 
 
-def _settings(scenario: Scenario) -> Settings:
+def _settings(scenario: Scenario, hedge: Hedge) -> Settings:
     """A configuration with one model that all targets of the scenario serve."""
     targets = tuple(TargetSettings(provider=target.name, model="m") for target in scenario.targets)
     return Settings(
@@ -95,6 +111,7 @@ def _settings(scenario: Scenario) -> Settings:
         },
         models={MODEL: ModelSettings(name=MODEL, targets=targets, sort=scenario.sort, slo=scenario.slo)},
         catalogue={f"{target.name}/m": _info(target) for target in scenario.targets},
+        routing=RoutingSettings(hedge=hedge),
     )
 
 

@@ -122,7 +122,11 @@ class Upstreams:
         try:
             await asyncio.sleep(answer.writing_s)
         finally:
-            self.in_flight[place] -= 1
+            self.let_go(place)
+
+    def let_go(self, place: int) -> None:
+        """A stream is over, read to its end or not."""
+        self.in_flight[place] -= 1
 
     def cost_usd(self, place: int, arrival: Arrival) -> float:
         tokens = arrival.features.prompt_tokens + arrival.output_tokens

@@ -1,7 +1,6 @@
 """Failover over real sockets: what the client gets, what the upstreams saw, and what is counted."""
 
 import json
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import Turnout, chat, events, eventually
+from harness import Turnout, chat, counter, events, eventually
 
 from providers.sandbox.config import FaultRule
 
@@ -40,18 +39,6 @@ TYPES = [("gemini", "openai"), ("openai", "gemini"), ("gemini", "gemini")]
 
 def config(first: str, second: str) -> str:
     return CONFIG.replace("FIRST_TYPE", first).replace("SECOND_TYPE", second)
-
-
-def counter(turnout: Turnout, name: str, **labels: str) -> float:
-    """The sum of a counter's samples that carry these labels."""
-    total = 0.0
-    for line in turnout.http.get("/metrics").text.splitlines():
-        match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
-        if match:
-            found = dict(re.findall(r'(\w+)="([^"]*)"', match[1] or ""))
-            if labels.items() <= found.items():
-                total += float(match[2])
-    return total
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "streamed"])

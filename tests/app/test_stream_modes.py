@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import Turnout, chat, events, eventually
+from harness import Turnout, chat, counter, events, eventually
 
 from providers.sandbox.config import FaultRule
 
@@ -88,15 +88,6 @@ def usage_of(answer: httpx.Response) -> dict[str, Any]:
 def stored(router: Turnout, answer: httpx.Response) -> dict[str, Any]:
     record: dict[str, Any] = router.http.get(f"/v1/requests/{answer.headers['x-request-id']}").json()
     return record
-
-
-def counter(router: Turnout, name: str, **labels: str) -> float:
-    total = 0.0
-    for line in router.http.get("/metrics").text.splitlines():
-        match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
-        if match and labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', match[1] or "")).items():
-            total += float(match[2])
-    return total
 
 
 # --- what the client gets

@@ -26,7 +26,8 @@ from providers.errors import (
 )
 from router.routing.dispatch import AllAttemptsFailedError, dispatch
 from router.routing.health import Health
-from router.routing.plan import Attempt, Candidate
+from router.routing.plan import Attempt, Candidate, Plan
+from router.simulate.virtual import VirtualLoop, run_virtual
 
 A, B, C = candidate("a/m"), candidate("b/m"), candidate("c/m")
 Step = ProviderError | float | str
@@ -177,21 +178,23 @@ async def test_a_sole_candidate_has_the_whole_deadline_for_its_answer() -> None:
     assert found.value == "slow"
 
 
-async def test_while_others_could_be_asked_no_one_gets_all_the_time() -> None:
+def in_virtual_time(of: Plan, script: dict[str, list[Step]]) -> list[Attempt]:
+    """The attempts of a dispatch whose seconds are exact."""
     attempts: list[Attempt] = []
-    script: dict[str, list[Step]] = {"a/m": [5.0], "b/m": [5.0], "c/m": ["hello"]}
-    found = await dispatch(plan(A, B, C, deadline_s=0.2), upstreams(script, []), real_health(), attempts)
-    assert found.served_by is C
-    assert [each.outcome for each in attempts] == ["timeout", "timeout", "ok"]
-    assert attempts[0].duration_s == pytest.approx(0.1, abs=0.03)
-    assert attempts[1].duration_s == pytest.approx(0.05, abs=0.03)
+    loop = VirtualLoop()
+    run_virtual(dispatch(of, upstreams(script, []), Health(loop.time), attempts), loop)
+    return attempts
 
 
-async def test_a_candidates_own_timeout_bounds_its_attempt() -> None:
-    attempts: list[Attempt] = []
-    script: dict[str, list[Step]] = {"a/m": [5.0], "b/m": ["hello"]}
-    await dispatch(plan(candidate("a/m", timeout_s=0.02), B), upstreams(script, []), real_health(), attempts)
-    assert attempts[0].duration_s == pytest.approx(0.02, abs=0.02)
+def test_while_others_could_be_asked_no_one_gets_all_the_time() -> None:
+    attempts = in_virtual_time(plan(A, B, C, deadline_s=0.2), {"a/m": [5.0], "b/m": [5.0], "c/m": ["hello"]})
+    assert [(each.candidate, each.outcome) for each in attempts] == [(A, "timeout"), (B, "timeout"), (C, "ok")]
+    assert [each.duration_s for each in attempts] == pytest.approx([0.1, 0.05, 0.0])
+
+
+def test_a_candidates_own_timeout_bounds_its_attempt() -> None:
+    attempts = in_virtual_time(plan(candidate("a/m", timeout_s=0.02), B), {"a/m": [5.0], "b/m": ["hello"]})
+    assert attempts[0].duration_s == pytest.approx(0.02)
 
 
 async def test_without_time_for_a_single_attempt_it_is_a_timeout() -> None:

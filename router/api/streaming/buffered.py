@@ -12,14 +12,16 @@ from providers.errors import ProviderError, StreamInterruptedError, UpstreamTime
 from providers.streams import PrimedStream, prime
 from providers.timer import Limit
 from providers.types import ChatChunk, Usage
+from router.accounting.record import RequestRecord
 from router.api.chat_request import ParsedChat
 from router.api.gateway import Exchange
 from router.api.sse import KEEP_ALIVE
 from router.api.streaming.gathering import Tally, unseen
 from router.api.streaming.live import answer_headers, asked_of, settle, shutting_down
+from router.api.streaming.outrun import book
 from router.api.streaming.wire import Wire
 from router.api.streaming.writer import KEEP_ALIVE_S
-from router.routing.dispatch import AllAttemptsFailedError, dispatch
+from router.routing.dispatch import AllAttemptsFailedError, Discard, dispatch
 from router.routing.plan import Candidate, Outcome
 
 
@@ -40,7 +42,7 @@ async def answer_buffered(exchange: Exchange, parsed: ParsedChat, wire: Wire) ->
     assert plan is not None
     line = _Line(exchange)
     try:
-        outcome = await dispatch(plan, _Gatherer(exchange, parsed), gateway.health, record.attempts)
+        outcome = await dispatch(plan, _Gatherer(exchange, parsed), gateway.health, record.attempts, _discard(record))
         await line.release()
     except (AllAttemptsFailedError, ProviderError) as exc:
         await line.release()
@@ -86,6 +88,13 @@ async def _fail(exchange: Exchange, parsed: ParsedChat, wire: Wire, exc: Provide
     renderer = wire.renderer(record.id, parsed.request.model, {})
     await exchange.send({"type": "http.response.body", "body": renderer.opening() + renderer.failure(exc)})
     return 200
+
+
+def _discard(record: RequestRecord) -> Discard[_Whole]:
+    async def discard(place: int, answer: _Whole | None) -> None:
+        book(record, place, None if answer is None else answer.usage)
+
+    return discard
 
 
 class _Gatherer:
