@@ -1,17 +1,20 @@
-"""The command line: `turnout serve | check | schema | simulate`.
+"""The command line: `turnout serve | check | schema | simulate | images batch`.
 
-Exit codes: 0, 2 for a configuration, a name or a file that cannot be used.
+Exit codes: 0, 2 for a configuration, a name or a file that cannot be used; of a batch 1 for prompts that were not made,
+130 when it was interrupted.
 """
 
 import importlib.metadata
 import json
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from providers.types import JsonValue
 from router import __version__
 from router.errors import Problem, SettingsError
 
@@ -25,6 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # its frames show local variables, and those hold keys
 )
+
+images = typer.Typer(no_args_is_help=True, help="Pictures from the command line, through a running router.")
+app.add_typer(images, name="images")
 
 ConfigOption = Annotated[
     Path | None,
@@ -117,6 +123,58 @@ def simulate(
     except SettingsError as exc:
         _refuse(exc.problems)
     except (UnknownNameError, OSError) as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(2) from exc
+
+
+@images.command()
+def batch(
+    prompts: Annotated[Path, typer.Argument(help="A prompt a line, or a JSON object of fields; `-`: standard input.")],
+    out: Annotated[Path, typer.Option(help="The folder for pictures, journal and contact sheet; the same goes on.")],
+    base_url: Annotated[str, typer.Option(envvar="TURNOUT_BASE_URL", help="The router.")] = "http://127.0.0.1:8080/v1",
+    api_key: Annotated[str, typer.Option(envvar="TURNOUT_API_KEY", help="The client key, if the router has keys.")] = (
+        "none"
+    ),
+    model: Annotated[str, typer.Option(help="A public model, or provider/model.")] = "image",
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.")] = None,
+    quality: Annotated[str | None, typer.Option(help="low, medium, high, auto.")] = None,
+    image_format: Annotated[str | None, typer.Option("--format", help="png, jpeg or webp.")] = None,
+    n: Annotated[int, typer.Option(min=1, max=10, help="Pictures of each prompt.")] = 1,
+    sort: Annotated[str | None, typer.Option(help="cost, latency or quality.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests at once.")] = 4,
+    max_cost_usd: Annotated[
+        float | None, typer.Option(min=0, help="Begin no more once so much is spent, earlier runs included.")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Ask again for what was refused.")] = False,
+    repeat_lost: Annotated[bool, typer.Option(help="Ask again for what may have been paid for.")] = False,
+    sheet: Annotated[bool, typer.Option("--sheet/--no-sheet", help="Draw a contact sheet.")] = True,
+) -> None:
+    """Make a picture of every prompt in a file; run again to go on where it stopped. Nothing is paid twice."""
+    from router.batch.command import Order, run  # here and not above: `serve` has no use for it
+
+    usual: dict[str, JsonValue] = {
+        "model": model, "n": n, "size": size, "quality": quality, "output_format": image_format,
+    }  # fmt: skip
+    fields = {name: value for name, value in usual.items() if value is not None}
+    if sort is not None:
+        fields["router"] = {"sort": sort}
+    order = Order(
+        prompts=prompts,
+        folder=out,
+        base_url=base_url,
+        api_key=api_key,
+        fields=fields,
+        concurrency=concurrency,
+        max_cost_usd=None if max_cost_usd is None else Decimal(str(max_cost_usd)),
+        retry_failed=retry_failed,
+        repeat_lost=repeat_lost,
+        sheet=sheet,
+    )
+    try:
+        raise typer.Exit(run(order))
+    except SettingsError as exc:
+        _refuse(exc.problems)
+    except OSError as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(2) from exc
 

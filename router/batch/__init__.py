@@ -1,0 +1,1 @@
+"""Many pictures from a file of prompts, through a running router."""
