@@ -34,6 +34,7 @@ from router.api.responses.memory import ItemMemory
 from router.api.route import RouteHandler
 from router.errors import InvalidRequestError, NotFoundError, RouterError
 from router.pictures.bucket import BucketStore
+from router.pictures.signing import Signer
 from router.pictures.store import PictureStore, Store, kept_swept
 from router.routing.health import Health
 from router.routing.planner import Planner
@@ -59,7 +60,8 @@ class MethodNotAllowedError(RouterError):
 
 
 def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) -> FastAPI:
-    """The whole application, ready to be served. Raises SettingsError for rules that do not compile.
+    """The whole application, ready to be served. Raises SettingsError for rules that do not compile, and for a key that
+    cannot sign pictures.
 
     `app.state.gateway` holds the wired objects; the server sets its `draining` flag and calls `cut()`.
     """
@@ -175,7 +177,9 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: Store, media: Fetcher | N
     chat: ASGIApp = Endpoint(gateway, "chat", chat_completions)
     answer: ASGIApp = Endpoint(gateway, "chat", ResponsesHandler(memory))
     embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
-    images = ImageService(store, media, Coalescer(), ImageJobs(gateway.settings.images.ttl_s))
+    configured = gateway.settings.images
+    signer = None if configured.signing is None else Signer(configured.signing)
+    images = ImageService(store, media, Coalescer(), ImageJobs(configured.ttl_s), signer)
     generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, images))
     edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, images))
     vary: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_variation, images))

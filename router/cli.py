@@ -79,6 +79,7 @@ def serve(
 def check(config: ConfigOption = None) -> None:
     """Validate the configuration: say `ok`, or every problem with its file, line and key."""
     # here and not above: pydantic takes 0.1 s to import
+    from router.pictures.signing import Signer
     from router.routing.rules import compile_rules
     from router.settings import has_provider_key, inspect_settings
 
@@ -87,6 +88,8 @@ def check(config: ConfigOption = None) -> None:
         settings, found = inspect_settings(config, os.environ)
         problems += found
         compile_rules(settings)
+        if settings.images.signing is not None:
+            Signer(settings.images.signing)
     except SettingsError as exc:
         problems += exc.problems
     if problems:

@@ -7,17 +7,22 @@ from decimal import Decimal
 from msgspec import Struct
 
 from providers.types import GeneratedImage, ImageRequest, JsonObject, Usage
-from router.pictures.provenance import Origin
+from router.pictures.provenance import Origin, is_signed
+from router.pictures.signing import Signer
 from router.pictures.transcode import pixel_size, to_format
 
 
 class Finished(Struct, frozen=True):
-    """One picture as the client gets it. `size` is what it really measures (`1024x768`), "" when nobody can tell."""
+    """One picture as the client gets it. `size` is what it really measures (`1024x768`), "" when nobody can tell.
+
+    `unsigned`: it was to be signed and could not be.
+    """
 
     content: bytes
     mime: str
     size: str
     revised_prompt: str | None = None
+    unsigned: bool = False
 
     @property
     def output_format(self) -> str:
@@ -28,14 +33,24 @@ class Finished(Struct, frozen=True):
         return base64.b64encode(self.content).decode("ascii")
 
 
-async def finish(image: GeneratedImage, request: ImageRequest, default_format: str) -> Finished:
-    """The upstream's picture in the format of the request. Raises BadResponseError for one that does not decode."""
+async def finish(
+    image: GeneratedImage, request: ImageRequest, default_format: str, model: str = "", signer: Signer | None = None
+) -> Finished:
+    """The upstream's picture in the format of the request. Raises BadResponseError for one that does not decode.
+
+    With a `signer` it carries a manifest that names `model`; one that came signed and fits stays as it is.
+    """
     origin: Origin = "edited" if request.images else "generated"
     wanted = request.output_format or default_format
-    content, mime = await to_format(image.data, image.mime, wanted, request.output_compression, origin)
+    content, mime = await to_format(
+        image.data, image.mime, wanted, request.output_compression, origin, keep_signed=signer is None
+    )
     measured = pixel_size(content)
     size = f"{measured[0]}x{measured[1]}" if measured else ""
-    return Finished(content, mime, size, image.revised_prompt)
+    if signer is None or is_signed(content):
+        return Finished(content, mime, size, image.revised_prompt)
+    signed = await signer.sign(content, mime, origin, model, (image.data, image.mime))
+    return Finished(signed or content, mime, size, image.revised_prompt, unsigned=signed is None)
 
 
 def described(first: Finished, request: ImageRequest) -> JsonObject:
@@ -59,6 +74,8 @@ def delivery_warnings(pictures: Sequence[Finished], request: ImageRequest) -> tu
     wanted = request.output_format
     if wanted and (odd := next((p for p in pictures if p.output_format != wanted), None)):
         found.append(f"output_format={wanted} became {odd.output_format}: signed pictures are not rewritten")
+    if any(picture.unsigned for picture in pictures):
+        found.append("c2pa=not signed")
     return tuple(found)
 
 

@@ -27,6 +27,7 @@ from router.api.image_request import ParsedImage
 from router.api.image_stream import ImageEventWriter
 from router.errors import NotFoundError, RouterError
 from router.pictures.fanout import make_pictures
+from router.pictures.signing import Signer
 from router.pictures.store import MIME_TYPES, PictureStore, Store
 from router.routing.dispatch import dispatch
 from router.routing.plan import Candidate
@@ -39,12 +40,16 @@ Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitabl
 
 
 class ImageService(Struct, frozen=True):
-    """What the image endpoints share. `media` opens the URLs of callers' pictures; None: they are refused."""
+    """What the image endpoints share. `media` opens the URLs of callers' pictures; None: they are refused.
+
+    `signer` None: pictures get no manifest.
+    """
 
     store: Store
     media: Fetcher | None
     coalescer: Coalescer
     jobs: ImageJobs
+    signer: Signer | None = None
 
 
 class ImageHandler:
@@ -126,7 +131,7 @@ class ImageHandler:
 
     async def _whole(self, exchange: Exchange, parsed: ParsedImage) -> Answer:
         gateway, record = exchange.gateway, exchange.record
-        made = await _made(exchange, parsed)
+        made = await _made(exchange, parsed, self._service.signer)
         items = [await self._item(exchange, parsed, picture) for picture in made.pictures]
         first = made.pictures[0]
         body: JsonObject = {"created": int(time.time()), "data": list(items), **described(first, parsed.request)}
@@ -147,7 +152,7 @@ class ImageHandler:
         events = ImageEventWriter(exchange, parsed.request, told)
         try:
             async with events.kept_alive():
-                made = await _made(exchange, parsed, events.preview)
+                made = await _made(exchange, parsed, self._service.signer, events.preview)
                 usage = usage_json(made.usage or Usage(), record.cost_usd)
                 for index, picture in enumerate(made.pictures):
                     last = index == len(made.pictures) - 1  # the counts are those of the whole answer: once is enough
@@ -187,7 +192,7 @@ class _Made(Struct, frozen=True):
     usage: Usage | None
 
 
-async def _made(exchange: Exchange, parsed: ParsedImage, show: Show | None = None) -> _Made:
+async def _made(exchange: Exchange, parsed: ParsedImage, signer: Signer | None, show: Show | None = None) -> _Made:
     """Dispatch, account, transcode; `show` gets previews. The record holds cost and warnings when this returns."""
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
@@ -210,7 +215,7 @@ async def _made(exchange: Exchange, parsed: ParsedImage, show: Show | None = Non
     )
     record.served_model = response.model
     default = gateway.settings.images.default_format
-    pictures = tuple([await finish(image, request, default) for image in response.images])
+    pictures = tuple([await finish(image, request, default, response.model, signer) for image in response.images])
     record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *delivery_warnings(pictures, request))
     if request.partial_images and record.first_content_s is None:
         record.warnings += ("partial_images=ignored: the backend makes none",)

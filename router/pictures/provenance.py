@@ -17,14 +17,19 @@ _PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
-    "<Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/{}</Iptc4xmpExt:DigitalSourceType>"
+    "<Iptc4xmpExt:DigitalSourceType>{}</Iptc4xmpExt:DigitalSourceType>"
     '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
 )
 
 
+def source_type(origin: Origin) -> str:
+    """IPTC's term for where such a picture comes from."""
+    return f"http://cv.iptc.org/newscodes/digitalsourcetype/{_SOURCE_TYPES[origin]}"
+
+
 def xmp_packet(origin: Origin) -> str:
     """The XMP that says a model made this picture, or changed it."""
-    return _PACKET.format(_SOURCE_TYPES[origin])
+    return _PACKET.format(source_type(origin))
 
 
 def is_signed(data: bytes) -> bool:

@@ -70,16 +70,23 @@ def check_upload(data: bytes, param: str) -> tuple[int, int]:
 
 
 async def to_format(
-    data: bytes, mime: str, wanted: str, compression: int | None, origin: Origin = "generated"
+    data: bytes,
+    mime: str,
+    wanted: str,
+    compression: int | None,
+    origin: Origin = "generated",
+    *,
+    keep_signed: bool = True,
 ) -> tuple[bytes, str]:
     """The picture as `wanted` ("png", "jpeg", "webp"), and its MIME type; a rewritten one is marked by `origin`.
 
-    One that is so already, or is signed, is given back untouched: its type may then be another. `compression` (0..100)
+    One that is so already, or is signed, is given back untouched: its type may then be another. Without `keep_signed`,
+    which is for those who sign the result, a signed one is rewritten as well. `compression` (0..100)
     is the quality of JPEG and WebP. Raises BadResponseError for bytes that do not decode.
     """
     if mime == _MIME[wanted] and (compression is None or wanted == "png"):
         return data, mime
-    if mime in _MIME.values() and is_signed(data):
+    if keep_signed and mime in _MIME.values() and is_signed(data):
         return data, mime
     return await asyncio.to_thread(_encode, data, wanted, compression, origin), _MIME[wanted]
 

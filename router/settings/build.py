@@ -15,6 +15,7 @@ from router.settings.shapes import (
     ProviderShape,
     RoutingShape,
     ServerShape,
+    SigningShape,
     TargetShape,
     TurnoutShape,
 )
@@ -32,6 +33,7 @@ from router.settings.values import (
     RoutingSettings,
     RuleSettings,
     ServerSettings,
+    SigningSettings,
     Slo,
     TargetSettings,
 )
@@ -75,7 +77,7 @@ def build_routing(shape: RoutingShape) -> RoutingSettings:
     )
 
 
-def build_images(shape: ImagesShape) -> ImageSettings:
+def build_images(shape: ImagesShape, document: Document) -> ImageSettings:
     return ImageSettings(
         store_dir=Path(shape.store_dir).expanduser() if shape.store_dir else _IMAGES.store_dir,
         ttl_s=seconds(shape.ttl_ms, shape.ttl_s, _IMAGES.ttl_s),
@@ -83,7 +85,12 @@ def build_images(shape: ImagesShape) -> ImageSettings:
         default_format=shape.default_format or _IMAGES.default_format,
         variation_prompt=shape.variation_prompt or None,
         bucket=None if shape.s3 is None else BucketSettings(**shape.s3.model_dump()),
+        signing=None if shape.c2pa is None else _signing(shape.c2pa, document),
     )
+
+
+def _signing(shape: SigningShape, document: Document) -> SigningSettings:
+    return SigningSettings(**shape.model_dump(), file=document.file, line=document.line(("images", "c2pa")))
 
 
 def build_fetch(shape: FetchShape) -> FetchSettings:

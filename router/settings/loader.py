@@ -100,7 +100,7 @@ def _build(
         models=models,
         aliases=build_aliases(shape, document),
         routing=build_routing(shape.routing),
-        images=build_images(shape.images),
+        images=build_images(shape.images, document),
         fetch=build_fetch(shape.fetch),
         catalogue=with_fallback_prices(catalogue.models, providers, _targets(models)),
         catalogue_targets=catalogue_targets(catalogue, tuple(providers)),

@@ -11,7 +11,7 @@ from providers.addresses import origin_of
 from providers.errors import FetchError
 from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Text
 from router.settings.google import CloudShape, GeminiShape
-from router.settings.values import ImageFormat, ProviderType, Sort, StreamMode
+from router.settings.values import ImageFormat, ProviderType, SigningAlgorithm, Sort, StreamMode
 
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_.-]+/)+")
 _BLANK_OR_UP = re.compile(r"\s|(^|/)\.\.?(/|$)|//|[\x00-\x1f\x7f?#%\\]")
@@ -233,6 +233,17 @@ class BucketShape(Shape):
     secret_access_key: Text | None = Field(default=None, description="Its secret, as `${ENV}`.")
 
 
+class SigningShape(Shape):
+    """C2PA manifests, signed with a key of your own (`turnout[c2pa]`)."""
+
+    certificate: Text = Field(description="PEM file of the certificate chain, its own certificate first.")
+    private_key: Text = Field(description="PEM file of the key (PKCS#8).")
+    algorithm: SigningAlgorithm = Field(default="es256", description="What the key signs with.")
+    timestamp_url: Url | None = Field(
+        default=None, description="A time-stamping service (RFC 3161), asked for every picture. Default: none."
+    )
+
+
 class ImagesShape(Shape):
     """Delivery of pictures."""
 
@@ -245,6 +256,7 @@ class ImagesShape(Shape):
         default=None, description="What an edit is told for /v1/images/variations. Without it they are answered 410."
     )
     s3: BucketShape | None = Field(default=None, description="Store them in a bucket instead of the folder.")
+    c2pa: SigningShape | None = Field(default=None, description="Sign what models made. Default: no manifest.")
 
 
 class FetchShape(Shape):

@@ -21,6 +21,7 @@ ProviderType = Literal[
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
 ImageFormat = Literal["png", "jpeg", "webp"]
+SigningAlgorithm = Literal["es256", "es384", "ps256", "ps384", "ed25519"]
 
 DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
@@ -207,11 +208,22 @@ class BucketSettings(Struct, frozen=True, kw_only=True):
         return f"BucketSettings(bucket={self.bucket!r}, prefix={self.prefix!r}, endpoint={self.endpoint!r})"
 
 
+class SigningSettings(Struct, frozen=True, kw_only=True):
+    """C2PA manifests: PEM files of the certificate chain (its own first) and of the PKCS#8 key. `file`: who says so."""
+
+    certificate: str
+    private_key: str
+    algorithm: SigningAlgorithm = "es256"
+    timestamp_url: str | None = None
+    file: str = ""
+    line: int = 0
+
+
 class ImageSettings(Struct, frozen=True, kw_only=True):
     """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them;
     `bucket` takes its place.
 
-    `variation_prompt` makes an edit of a request for variations; None: there are none.
+    `variation_prompt` makes an edit of a request for variations; None: there are none. `signing` None: unsigned.
     """
 
     store_dir: Path = Path("/tmp/turnout-images")  # noqa: S108  a cache: it may vanish, and the directory is made 0700
@@ -220,6 +232,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     default_format: ImageFormat = "png"
     variation_prompt: str | None = None
     bucket: BucketSettings | None = None
+    signing: SigningSettings | None = None
 
 
 class FetchSettings(Struct, frozen=True, kw_only=True):
