@@ -37,3 +37,14 @@ class GeminiOptions(Struct, frozen=True, kw_only=True):
     json_with_tools: Literal["instruct", "refuse"] = "instruct"
     search_with_functions: Literal["drop", "refuse"] = "drop"
     safety: Mapping[str, str] = {}
+
+
+class AzureOptions(Struct, frozen=True, kw_only=True):
+    """How an Azure OpenAI resource is asked.
+
+    `api_version` is a date (`2025-04-01-preview`) for paths by deployment, a word (`preview`) or "" for the v1 paths.
+    `deployments`: by model, the name of its deployment where that is another.
+    """
+
+    api_version: str = ""
+    deployments: Mapping[str, str] = {}

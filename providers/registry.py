@@ -21,8 +21,9 @@ from providers.ideogram.adapter import IdeogramProvider
 from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
+from providers.openai.azure import Deployments
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
-from providers.options import Cloud, GeminiOptions
+from providers.options import AzureOptions, Cloud, GeminiOptions
 from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
 from providers.stable_diffusion.adapter import StableDiffusionProvider
@@ -48,6 +49,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     fetch_media: bool = True
     cloud: Cloud | None = None
     gemini: GeminiOptions = GeminiOptions()
+    azure: AzureOptions = AzureOptions()
     model_prefix: str = ""
 
 
@@ -79,6 +81,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
     adapters: dict[str, Builder] = {
         "gemini": partial(_gemini, signatures=signatures),
         "openai": partial(_openai, signatures=signatures),
+        "azure": partial(_azure, signatures=signatures),
         **{name: partial(_openai, signatures=signatures, dialect=kin) for name, kin in _KIN.items()},
         "eachlabs": _eachlabs,
         "bfl": _bfl,
@@ -136,6 +139,20 @@ def _openai(
     upstream = _upstream(spec, headers)
     provider = OpenAIProvider(
         spec.name, upstream, models, spec.fetcher, spec.result_hosts, is_foreign=signatures.knows_call, dialect=dialect
+    )
+    return provider, [upstream]
+
+
+def _azure(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) -> Built:
+    upstream = _upstream(spec, {"api-key": spec.api_key} if spec.api_key else {})
+    provider = OpenAIProvider(
+        spec.name,
+        upstream,
+        models,
+        spec.fetcher,
+        spec.result_hosts,
+        is_foreign=signatures.knows_call,
+        deployments=Deployments(spec.azure),
     )
     return provider, [upstream]
 

@@ -13,8 +13,10 @@ from providers.types import JsonValue
 MAX_WAIT_S = 3600.0  # longer advice is a mistake more often than a plan; a quota has its own error class
 
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE]\+?[0-9]{1,4})?|\.[0-9]+", re.ASCII)
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)", re.ASCII)
-_ADVICE = re.compile(r"(?:retry|try again) in ((?:[0-9]+(?:\.[0-9]+)?(?:ms|h|m|s))+)", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|h|m|s)", re.ASCII)
+_ADVICE = re.compile(
+    r"(?:retry|try again) (?:in|after) ((?:[0-9]+(?:\.[0-9]+)? ?(?:ms|h|m|s))+)", re.ASCII | re.IGNORECASE
+)
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MILLISECOND_HEADERS = ("retry-after-ms", "x-ms-retry-after-ms")
 

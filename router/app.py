@@ -137,6 +137,7 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
             result_hosts=provider.options.result_hosts,
             cloud=provider.options.cloud,
             gemini=provider.options.gemini,
+            azure=provider.options.azure,
             fetcher=fetcher,
             fetch_media=settings.fetch.enabled,
         )

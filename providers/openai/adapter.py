@@ -18,15 +18,17 @@ from providers.errors import (
 from providers.event_stream import EventStream, before_content, one_batch
 from providers.fetch import Fetcher, fetch_result
 from providers.forms import form_of
+from providers.openai.azure import Deployments
 from providers.openai.dialects import ImageDialect, to_dialect
 from providers.openai.embeddings import from_embeddings, to_embeddings_body
 from providers.openai.image_stream import ImageEvents
 from providers.openai.images import (
     ImageAnswer,
     ImageItem,
+    Spoken,
     from_images,
     image_warnings,
-    is_gpt_image,
+    spoken,
     to_edit_form,
     to_generation_body,
 )
@@ -60,7 +62,8 @@ class OpenAIProvider:
 
     `fetcher` opens the URLs of pictures that come as such, at the upstream's own origin and at public hosts (with
     `result_hosts`: at those only); without one they count as not delivered. `is_foreign` says of a caller's tool call,
-    by its id, that another provider has signed it. `dialect` is how its images wire departs from OpenAI's, if it does.
+    by its id, that another provider has signed it. `dialect` is how its images wire departs from OpenAI's, if it does;
+    `deployments` are those of Azure OpenAI, where it is one: only OpenAI's models make pictures there.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class OpenAIProvider:
         *,
         is_foreign: Callable[[str, str], bool] | None = None,
         dialect: ImageDialect | None = None,
+        deployments: Deployments | None = None,
     ) -> None:
         self.name = name
         self._upstream = upstream
@@ -81,21 +85,24 @@ class OpenAIProvider:
         self._result_hosts = result_hosts
         self._is_foreign = is_foreign
         self._dialect = dialect
+        self._deployments = deployments
 
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         info = lookup(self._models, self.name, model)
         if request.stream:
             request = structs.replace(request, stream=False)
-        body = to_chat_body(request, model, info, self._is_foreign)
-        answer = await self._upstream.post(_CHAT, body, _error_from)
+        path, name = self._address(_CHAT, model)
+        body = to_chat_body(request, name, info, self._is_foreign)
+        answer = await self._upstream.post(path, body, _error_from)
         return self._read(answer.body, model, answer.headers, request_warnings(request, info))
 
     async def stream(self, request: ChatRequest, model: str) -> ChatStream:
         info = lookup(self._models, self.name, model)
         if not request.stream:
             request = structs.replace(request, stream=True)
-        body = to_chat_body(request, model, info, self._is_foreign)
-        source = await self._upstream.stream(_CHAT, body, _error_from)
+        path, name = self._address(_CHAT, model)
+        body = to_chat_body(request, name, info, self._is_foreign)
+        source = await self._upstream.stream(path, body, _error_from)
         warnings = request_warnings(request, info)
         if "json" in source.headers.get("content-type", ""):
             return await self._whole_as_stream(source, model, warnings)
@@ -120,10 +127,11 @@ class OpenAIProvider:
         info = lookup(self._models, self.name, model)
         able = info.embedding or EmbeddingCapabilities()
         inputs: Sequence[str | tuple[int, ...]] = request.inputs
+        path, name = self._address("/embeddings", model)
 
         async def ask(some: Sequence[str | tuple[int, ...]]) -> EmbeddingResponse:
             part = structs.replace(request, inputs=tuple(some))
-            answer = await self._upstream.post("/embeddings", to_embeddings_body(part, model), _error_from)
+            answer = await self._upstream.post(path, to_embeddings_body(part, name), _error_from)
             return from_embeddings(answer.body, part, model, info)
 
         try:
@@ -142,7 +150,7 @@ class OpenAIProvider:
             raise
 
     async def preview_images(self, request: ImageRequest, model: str, show: Show) -> ImageResponse:
-        if self._dialect is not None or not is_gpt_image(model):
+        if self._dialect is not None or not self._spoken(model).gpt:
             return await self.images(request, model)
         events = ImageEvents(model)
         try:
@@ -165,10 +173,24 @@ class OpenAIProvider:
         if self._dialect is not None:
             asked = to_dialect(request, model, info, self._dialect)
             return asked.path, asked.body, asked.warnings
-        warnings = image_warnings(request, model)
+        called = self._spoken(model)
+        warnings = image_warnings(request, called)
         if request.images:
-            return "/images/edits", form_of(*to_edit_form(request, model, info, stream=stream)), warnings
-        return "/images/generations", to_generation_body(request, model, info, stream=stream), warnings
+            path, _ = self._address("/images/edits", model)
+            return path, form_of(*to_edit_form(request, called, info, stream=stream)), warnings
+        path, _ = self._address("/images/generations", model)
+        return path, to_generation_body(request, called, info, stream=stream), warnings
+
+    def _address(self, path: str, model: str) -> tuple[str, str]:
+        """Where `path` lies for `model`, and the model's name there."""
+        if self._deployments is None:
+            return path, model
+        return self._deployments.path(path, model), self._deployments.name_of(model)
+
+    def _spoken(self, model: str) -> Spoken:
+        if self._deployments is None:
+            return spoken(model)
+        return Spoken(name=self._deployments.picture_model(model), gpt=True)
 
     def _mark(self, error: ProviderError) -> None:
         error.provider = self.name

@@ -27,7 +27,9 @@ from providers.redact import redacted
 from providers.retry_after import parse_advice, parse_retry_after, parse_retry_info
 from providers.types import JsonObject, JsonValue
 
-_BLOCKED = frozenset({"content_policy_violation", "content_policy", "moderation_blocked", "content_filter", "safety"})
+_BLOCKED = frozenset(
+    {"content_policy_violation", "content_policy", "moderation_blocked", "content_filter", "contentfilter", "safety"}
+)
 _CONTEXT = frozenset({"context_length_exceeded", "model_max_prompt_tokens_exceeded", "context_window_exceeded"})
 _KEY = frozenset({"invalid_api_key", "api_key_invalid", "missing_api_key", "account_deactivated"})
 _MODEL = frozenset({"model_not_found", "deploymentnotfound", "unknown_model"})

@@ -35,6 +35,15 @@ class ImageItem(Struct, frozen=True, kw_only=True):
     error: ProviderError | None = None
 
 
+class Spoken(Struct, frozen=True, kw_only=True):
+    """How an upstream speaks of a model: `name` is what the body says ("": nothing), `gpt` whether OpenAI's own image
+    parameters apply.
+    """
+
+    name: str
+    gpt: bool
+
+
 class ImageAnswer(Struct, frozen=True, kw_only=True):
     items: tuple[ImageItem, ...]
     model: str
@@ -42,13 +51,13 @@ class ImageAnswer(Struct, frozen=True, kw_only=True):
     cost_usd: Decimal | None = None
 
 
-def to_generation_body(request: ImageRequest, model: str, info: ModelInfo, *, stream: bool = False) -> bytes:
+def to_generation_body(request: ImageRequest, model: Spoken, info: ModelInfo, *, stream: bool = False) -> bytes:
     """The JSON body of `POST /images/generations`; with `stream` the request's previews are asked for as well."""
     return orjson.dumps(image_fields(request, model, info) | _streamed(request, stream=stream))
 
 
 def to_edit_form(
-    request: ImageRequest, model: str, info: ModelInfo, *, stream: bool = False
+    request: ImageRequest, model: Spoken, info: ModelInfo, *, stream: bool = False
 ) -> tuple[list[tuple[str, str]], list[FormFile]]:
     """Text fields and files of `POST /images/edits`, in the order the SDKs send them: text first.
 
@@ -62,7 +71,7 @@ def to_edit_form(
     return texts, files
 
 
-def image_fields(request: ImageRequest, model: str, info: ModelInfo) -> JsonObject:
+def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonObject:
     """Every field but the pictures. GPT image models get `quality` in their words and neither seed nor negatives.
 
     Other upstreams are asked for `b64_json`: they default to URLs, which would have to be fetched. Raises
@@ -70,11 +79,11 @@ def image_fields(request: ImageRequest, model: str, info: ModelInfo) -> JsonObje
     """
     if request.strict and (lost := image_warnings(request, model)):
         raise UnsupportedFieldError("this upstream does not take the field", param=lost[0].partition("=")[0])
-    gpt = is_gpt_image(model)
+    gpt = model.gpt
     fields: JsonObject = {name: value for name, value in request.extra.items() if not (gpt and name in IGNORED)}
     compressed = request.output_format in _COMPRESSED or not gpt
     fields |= {
-        "model": model,
+        "model": model.name or None,
         "prompt": _prompt(request) if gpt else request.prompt,
         "n": request.n,
         **_size(request.size, info.image),
@@ -91,16 +100,21 @@ def image_fields(request: ImageRequest, model: str, info: ModelInfo) -> JsonObje
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def image_warnings(request: ImageRequest, model: str) -> tuple[str, ...]:
+def image_warnings(request: ImageRequest, model: Spoken) -> tuple[str, ...]:
     """The lossy mappings of `request`: a GPT image model knows no seed and reads negatives in the prompt only."""
-    if not is_gpt_image(model):
+    if not model.gpt:
         return ()
     seed = ("seed=ignored",) if request.seed is not None else ()
     return (*seed, "negative_prompt=folded into the prompt") if request.negative_prompt else seed
 
 
+def spoken(model: str) -> Spoken:
+    """A model by its own name; OpenAI's parameters apply whoever resells it (`openai/gpt-image-2`)."""
+    return Spoken(name=model, gpt=is_gpt_image(model))
+
+
 def is_gpt_image(model: str) -> bool:
-    """Whether OpenAI's own image parameters apply, whoever resells the model (`openai/gpt-image-2`)."""
+    """Whether a name is that of one of OpenAI's image models."""
     return model.rpartition("/")[2].startswith(("gpt-image", "chatgpt-image"))
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 import orjson
 
+from providers.sandbox.azure import Azure
 from providers.sandbox.bfl import Bfl
 from providers.sandbox.breakage import break_line, refusal
 from providers.sandbox.config import SandboxConfig
@@ -70,6 +71,7 @@ class Sandbox:
         self._dialects: Mapping[str, Dialect] = {
             "gemini": Gemini(config),
             "openai": OpenAI(config, self._files),
+            "azure": Azure(config, self._files),
             "eachlabs": Eachlabs(config, self._files),
             "bfl": Bfl(config, self._files),
             "fal": Fal(config, self._files),

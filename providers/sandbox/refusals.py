@@ -180,6 +180,22 @@ def _fastapi(status: int, text: str) -> dict[str, Any]:
     return {"detail": [{"loc": ["body"], "msg": text, "type": "value_error"}] if status == 422 else text}
 
 
+# What the gateway before the models says; the models speak as OpenAI's.
+_AZURE_STATUS = {
+    401: "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
+    "active subscription and use a correct regional API endpoint for your resource.",
+    404: "Resource not found",
+    408: "The operation was timeout.",
+    429: "Requests to the Creates a completion for the chat message Operation under Azure OpenAI API have exceeded "
+    "call rate limit of your current pricing tier. Please retry after 7 seconds.",
+}
+
+
+def _azure(status: int, text: str) -> dict[str, Any]:
+    code = "Timeout" if status == 408 else str(status)
+    return {"error": {"code": code, "message": text or _AZURE_STATUS[status]}}
+
+
 _PLAIN: Mapping[str, Callable[[int, str], dict[str, Any]]] = {
     "stability": lambda _, text: {"id": "5f3c", "name": "bad_request", "errors": [text]},
     "replicate": lambda status, text: {"title": "Request failed", "detail": text, "status": status},
@@ -197,13 +213,15 @@ def _plain_error(dialect: str, status: int, message: str) -> Answer:
     return Answer(status=status, headers=(JSON,), body=orjson.dumps(plain_body(dialect, status, message)))
 
 
-OPENAI_SHAPED = frozenset({"openai", "together", "xai", "seedream", "openrouter"})
+OPENAI_SHAPED = frozenset({"openai", "azure", "together", "xai", "seedream", "openrouter"})
 
 
 def error_object(dialect: str, status: int, message: str = "") -> dict[str, Any]:
     """The error body of a status as an object, for errors that arrive inside a 200."""
     if dialect == "gemini":
         return gemini_body(status, message)
+    if dialect == "azure" and status in _AZURE_STATUS:
+        return _azure(status, message)
     if dialect in OPENAI_SHAPED:
         return openai_body(status, message)
     return plain_body(dialect, status, message)
@@ -215,6 +233,8 @@ def error_answer(dialect: str, status: int, message: str = "") -> Answer:
         return html_page(status)
     if dialect == "gemini":
         return gemini_error(status, message)
+    if dialect == "azure" and status in _AZURE_STATUS:
+        return json_answer(_azure(status, message), status)
     if dialect in OPENAI_SHAPED:
         return openai_error(status, message)
     return _plain_error(dialect, status, message)

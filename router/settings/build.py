@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from router.errors import Problem
+from router.settings.azure import build_azure, resource_url
 from router.settings.document import Document, Loc
 from router.settings.fields import optional_seconds, seconds
 from router.settings.google import build_cloud, build_gemini, cloud_url
@@ -135,7 +136,8 @@ def _provider(name: str, shape: ProviderShape, document: Document) -> ProviderSe
     loc: Loc = ("providers", name)
     cloud = build_cloud(shape.vertex, Path(document.file).parent)
     usual = cloud_url(cloud) if cloud is not None else DEFAULT_BASE_URLS[shape.type]
-    default = ProviderSettings(name=name, type=shape.type, base_url=shape.base_url or usual)
+    given = resource_url(shape.base_url) if shape.base_url and shape.type == "azure" else shape.base_url
+    default = ProviderSettings(name=name, type=shape.type, base_url=given or usual)
     unset = next((document.unset[(*loc, *key)] for key in KEY_PLACES if (*loc, *key) in document.unset), None)
     off_reason = _off_reason(shape, unset)
     key = shape.vertex.express_key if shape.vertex else shape.api_key
@@ -151,6 +153,7 @@ def _provider(name: str, shape: ProviderShape, document: Document) -> ProviderSe
         options=ProviderOptions(
             cloud=cloud,
             gemini=build_gemini(shape.gemini),
+            azure=build_azure(shape.azure),
             organization=shape.organization,
             model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),

@@ -7,6 +7,7 @@ from router.settings.values import ProviderSettings, ProviderType, Settings
 _WIRE: dict[ProviderType, str] = {
     "gemini": "gemini/v1beta",
     "openai": "openai/v1",
+    "azure": "azure",
     "eachlabs": "eachlabs/v1",
     "bfl": "bfl/v1",
     "stability": "stability/v2beta",

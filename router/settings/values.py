@@ -11,12 +11,12 @@ from typing import Literal
 from msgspec import Struct
 
 from providers.catalogue import ModelInfo
-from providers.options import Cloud, GeminiOptions
+from providers.options import AzureOptions, Cloud, GeminiOptions
 from router.errors import Problem
 
 ProviderType = Literal[
-    "gemini", "openai", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream", "openrouter",
-    "ideogram", "stable-diffusion", "litellm",
+    "gemini", "openai", "azure", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream",
+    "openrouter", "ideogram", "stable-diffusion", "litellm",
 ]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
@@ -26,6 +26,7 @@ SigningAlgorithm = Literal["es256", "es384", "ps256", "ps384", "ed25519"]
 DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
     "openai": "https://api.openai.com/v1",
+    "azure": "",  # every resource has an address of its own
     "eachlabs": "https://api.eachlabs.ai/v1",
     "bfl": "https://api.bfl.ai/v1",
     "stability": "https://api.stability.ai/v2beta",
@@ -76,12 +77,14 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 class ProviderOptions(Struct, frozen=True, kw_only=True):
     """What only some types of provider need.
 
-    `cloud`, `gemini`: type gemini. `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be
-    fetched from, their subdomains included; none: any public host. `model_prefix`: what litellm calls the provider.
+    `cloud`, `gemini`: type gemini. `azure`: type azure. `organization`: OpenAI. `result_hosts`: the hosts that finished
+    pictures may be fetched from, their subdomains included; none: any public host. `model_prefix`: what litellm calls
+    the provider.
     """
 
     cloud: Cloud | None = None
     gemini: GeminiOptions = GeminiOptions()
+    azure: AzureOptions = AzureOptions()
     organization: str | None = None
     model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()

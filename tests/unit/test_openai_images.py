@@ -20,6 +20,7 @@ from providers.errors import (
 from providers.openai.images import (
     from_images,
     image_warnings,
+    spoken,
     to_edit_form,
     to_generation_body,
 )
@@ -37,7 +38,7 @@ def request(**more: Any) -> ImageRequest:
 
 
 def sent(asked: ImageRequest, model: str, info: ModelInfo = INFO) -> dict[str, Any]:
-    body: dict[str, Any] = orjson.loads(to_generation_body(asked, model, info))
+    body: dict[str, Any] = orjson.loads(to_generation_body(asked, spoken(model), info))
     return body
 
 
@@ -74,7 +75,7 @@ def test_seed_and_negatives_are_folded_or_named() -> None:
     body = sent(asked, "gpt-image-2")
     assert body["prompt"] == "a brass orrery\n\nAvoid: text, blur."
     assert not body.keys() & {"seed", "negative_prompt"}
-    assert image_warnings(asked, "gpt-image-2") == ("seed=ignored", "negative_prompt=folded into the prompt")
+    assert image_warnings(asked, spoken("gpt-image-2")) == ("seed=ignored", "negative_prompt=folded into the prompt")
     with pytest.raises(UnsupportedFieldError) as caught:
         sent(request(seed=7, strict=True), "gpt-image-2")
     assert caught.value.param == "seed"
@@ -91,7 +92,7 @@ def test_another_upstream_gets_what_the_caller_sent_and_is_asked_for_bytes() -> 
         "style": "vivid",
         "response_format": "b64_json",
     }
-    assert image_warnings(request(seed=7), "flux") == ()
+    assert image_warnings(request(seed=7), spoken("flux")) == ()
 
 
 def test_a_model_of_ratios_gets_the_nearest_one_and_its_tier() -> None:
@@ -103,19 +104,19 @@ def test_a_model_of_ratios_gets_the_nearest_one_and_its_tier() -> None:
 
 def test_an_edit_form_has_the_names_the_sdks_use() -> None:
     one = ImageInput(PNG, "image/png", "../../evil\r\n.png")
-    texts, files = to_edit_form(request(images=(one,), mask=one, input_fidelity="high"), "gpt-image-1.5", INFO)
+    texts, files = to_edit_form(request(images=(one,), mask=one, input_fidelity="high"), spoken("gpt-image-1.5"), INFO)
     assert dict(texts) == {"model": "gpt-image-1.5", "prompt": "a brass orrery", "n": "1", "input_fidelity": "high"}
     assert [(file.field, file.filename, file.mime) for file in files] == [
         ("image", "image-0.png", "image/png"),
         ("mask", "mask.png", "image/png"),
     ]
-    _, files = to_edit_form(request(images=(one, ImageInput(PNG, "image/jpeg"))), "gpt-image-2", INFO)
+    _, files = to_edit_form(request(images=(one, ImageInput(PNG, "image/jpeg"))), spoken("gpt-image-2"), INFO)
     assert [(file.field, file.filename) for file in files] == [("image[]", "image-0.png"), ("image[]", "image-1.jpg")]
 
 
 def test_nested_fields_of_a_form_are_flattened() -> None:
     extra = {"svg": {"model": "m", "reasoning": {"effort": "low"}}, "arr": ["a", "b"], "flag": True, "n2": 5}
-    texts, _ = to_edit_form(request(images=(ImageInput(PNG, "image/png"),), extra=extra), "gpt-image-2", INFO)
+    texts, _ = to_edit_form(request(images=(ImageInput(PNG, "image/png"),), extra=extra), spoken("gpt-image-2"), INFO)
     assert texts[:6] == [
         ("svg[model]", "m"),
         ("svg[reasoning][effort]", "low"),
