@@ -29,6 +29,21 @@ def black_is_edit(mask: bytes) -> bytes:
     return _grey(mask, 0, 255)
 
 
+def clear_white_is_edit(mask: bytes) -> bytes:
+    """An RGBA PNG of the same size: white and transparent where `mask` is, black and opaque elsewhere. Blocking.
+
+    ComfyUI's nodes take one channel of a mask, whichever the workflow names, and turn alpha round: by each of them this
+    one says the same. Raises BadRequestError as `white_is_edit` does.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(white_is_edit(mask))) as grey:
+        alpha = grey.point([255 - value for value in range(256)])
+        sink = io.BytesIO()
+        Image.merge("RGBA", (grey, grey, grey, alpha)).save(sink, "PNG")
+    return sink.getvalue()
+
+
 async def with_mask(request: ImageRequest, turn: Callable[[bytes], bytes]) -> ImageRequest:
     """The request with its mask, if any, as `turn` makes it."""
     if request.mask is None:

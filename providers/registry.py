@@ -10,6 +10,7 @@ from msgspec import Struct
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
+from providers.comfyui.adapter import ComfyProvider
 from providers.eachlabs.adapter import EachlabsProvider
 from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
@@ -23,7 +24,7 @@ from providers.litellm_sdk.adapter import LitellmProvider
 from providers.openai.adapter import OpenAIProvider
 from providers.openai.azure import Deployments
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
-from providers.options import AzureOptions, Cloud, GeminiOptions
+from providers.options import AzureOptions, Cloud, GeminiOptions, Workflow
 from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
 from providers.stable_diffusion.adapter import StableDiffusionProvider
@@ -50,6 +51,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     cloud: Cloud | None = None
     gemini: GeminiOptions = GeminiOptions()
     azure: AzureOptions = AzureOptions()
+    workflows: Mapping[str, Workflow] = {}
     model_prefix: str = ""
 
 
@@ -90,6 +92,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "replicate": _replicate,
         "ideogram": _ideogram,
         "stable-diffusion": _stable_diffusion,
+        "comfyui": _comfyui,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -191,6 +194,11 @@ def _ideogram(spec: ProviderSpec, models: Catalogue) -> Built:
 def _stable_diffusion(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, _own_servers_key(spec.api_key))
     return StableDiffusionProvider(spec.name, upstream, models), [upstream]
+
+
+def _comfyui(spec: ProviderSpec, models: Catalogue) -> Built:
+    upstream = _upstream(spec, _own_servers_key(spec.api_key))
+    return ComfyProvider(spec.name, upstream, models, spec.workflows), [upstream]
 
 
 def _own_servers_key(key: str | None) -> Mapping[str, str]:

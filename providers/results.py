@@ -1,10 +1,13 @@
 """The finished pictures of a backend: their bytes, inline or behind an address, and what kind they are."""
 
-from collections.abc import Awaitable, Iterable
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
 
 from providers.errors import ProviderError
 from providers.fetch import Fetcher, fetch_result
+from providers.looks import is_black
 from providers.pictures import decoded_base64, to_picture
+from providers.statuses import moderation_error
 from providers.types import GeneratedImage
 
 
@@ -41,3 +44,15 @@ async def those_delivered(pictures: Iterable[Awaitable[GeneratedImage]]) -> tupl
     if failure is not None and not found:
         raise failure
     return found, lost
+
+
+async def those_seen(made: Sequence[GeneratedImage]) -> tuple[list[GeneratedImage], list[str]]:
+    """The pictures with something on them, and a warning for each without: some safety filters answer with black ones.
+
+    Raises ContentBlockedError when all are black.
+    """
+    black = [await asyncio.to_thread(is_black, picture.data) for picture in made]
+    if all(black):
+        raise moderation_error(billed=True)
+    lost = [f"data[{place}]=moderated" for place, refused in enumerate(black) if refused]
+    return [picture for picture, refused in zip(made, black, strict=True) if not refused], lost

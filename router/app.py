@@ -138,6 +138,7 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
             cloud=provider.options.cloud,
             gemini=provider.options.gemini,
             azure=provider.options.azure,
+            workflows=provider.options.workflows,
             fetcher=fetcher,
             fetch_media=settings.fetch.enabled,
         )

@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,12 +12,14 @@ import orjson
 from providers.base import ImageProvider
 from providers.bfl.adapter import BflProvider
 from providers.catalogue import Catalogue
+from providers.comfyui.adapter import ComfyProvider
 from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
 from providers.ideogram.adapter import IdeogramProvider
 from providers.jobs import JobTimings
 from providers.openai.adapter import OpenAIProvider
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
+from providers.options import Place, Workflow
 from providers.replicate.adapter import ReplicateProvider
 from providers.sandbox.config import FaultRule, SandboxConfig
 from providers.sandbox.forms import form_fields
@@ -37,9 +40,10 @@ class Backend:
     """One backend: the type of its provider, what its key travels in, and which of its models can do what
     (`edits`: from a picture; `masked`: only what a mask leaves open).
 
-    `submit` and `poll` are the sandbox's names of the operations that make and that watch a picture; `cancels` says
-    that a job can be taken back, `fetches` that results lie behind addresses. `mask_sent` finds the mask in a request's
-    body (given with its content type); with `white` that is where it edits.
+    `settings` is what its provider is told besides, as YAML; `type` is then only the dialect's name where `protocol` is
+    another. `submit` and `poll` are the sandbox's names of the operations that make and that watch a picture; `cancels`
+    says that a job can be taken back, `fetches` that results lie behind addresses. `mask_sent` finds the mask in the
+    body (given with its content type) of the last `mask_in`, or of `submit`; with `white` that is where it edits.
     """
 
     type: str
@@ -50,9 +54,12 @@ class Backend:
     edits: str = ""
     masked: str = ""
     mask_sent: Callable[[bytes, str], bytes] = lambda body, content_type: b""
+    mask_in: str = ""
     white: bool = True
     submit: str = "submit"
     poll: str = ""
+    settings: str = ""
+    protocol: str = ""
     cancels: bool = False
     fetches: bool = True
 
@@ -73,6 +80,37 @@ def kin(type_: str, path: str, dialect: ImageDialect, model: str, edits: str = "
         submit="images",
         fetches=False,
     )
+
+
+GRAPHS = Path(__file__).parent / "wire" / "comfyui"
+TEXT_TO_IMAGE = Path(__file__).parents[1] / "config" / "workflows" / "text-to-image.json"
+
+
+def workflow(file: Path, **more: Any) -> Workflow:
+    """One of our graphs: their samplers and texts are the same nodes."""
+    return Workflow(
+        graph=orjson.loads(file.read_bytes()),
+        prompt=(Place("6", "text"),),
+        negative_prompt=(Place("7", "text"),),
+        seed=(Place("3", "seed"),),
+        **more,
+    )
+
+
+WORKFLOWS = {
+    "text": workflow(TEXT_TO_IMAGE, width=(Place("5", "width"),), height=(Place("5", "height"),)),
+    "edit": workflow(GRAPHS / "edit.json", images=(Place("10", "image"),)),
+    "inpaint": workflow(GRAPHS / "inpaint.json", images=(Place("10", "image"),), mask=(Place("12", "image"),)),
+}
+_INPUTS = "prompt: Positive Prompt.text, negative_prompt: 7.text, seed: 3.seed"
+COMFY_SETTINGS = f"""workflows: {{
+      text: {{file: "{TEXT_TO_IMAGE}", inputs: {{{_INPUTS}, width: 5.width, height: 5.height}}}},
+      edit: {{file: "{GRAPHS / "edit.json"}", inputs: {{{_INPUTS}, image: 10.image}}}},
+      inpaint: {{file: "{GRAPHS / "inpaint.json"}", inputs: {{{_INPUTS}, image: 10.image, mask: 12.image}}}}}}"""
+
+
+def uploaded_mask(body: bytes, kind: str) -> bytes:
+    return form_fields(body, kind)["image"][0].data  # type: ignore[no-any-return]
 
 
 BACKENDS = {
@@ -144,6 +182,21 @@ BACKENDS = {
             masked="default",
             mask_sent=lambda body, _: base64.b64decode(orjson.loads(body)["mask"]),
             fetches=False,
+        ),
+        Backend(
+            type="comfyui",
+            path="comfyui",
+            key={"authorization": "Bearer k"},
+            make=lambda up, _fetcher, models, timings: ComfyProvider("comfyui", up, models, WORKFLOWS, timings),
+            model="text",
+            edits="edit",
+            masked="inpaint",
+            mask_sent=uploaded_mask,
+            mask_in="upload",
+            poll="poll",
+            cancels=True,
+            fetches=False,
+            settings=COMFY_SETTINGS,
         ),
         Backend(
             type="stability",

@@ -20,6 +20,7 @@ import orjson
 from providers.sandbox.azure import Azure
 from providers.sandbox.bfl import Bfl
 from providers.sandbox.breakage import break_line, refusal
+from providers.sandbox.comfyui import ComfyUI
 from providers.sandbox.config import SandboxConfig
 from providers.sandbox.delivery import deliver, deliver_badly, send_whole
 from providers.sandbox.eachlabs import Eachlabs
@@ -79,6 +80,7 @@ class Sandbox:
             **{name: Kin(name, config, self._files) for name in WIRES},
             "ideogram": Ideogram(config, self._files),
             "stable-diffusion": StableDiffusion(config),
+            "comfyui": ComfyUI(config),
             "stability": Stability(config),
             "files": self._files,
         }

@@ -199,6 +199,7 @@ def _azure(status: int, text: str) -> dict[str, Any]:
 _PLAIN: Mapping[str, Callable[[int, str], dict[str, Any]]] = {
     "stability": lambda _, text: {"id": "5f3c", "name": "bad_request", "errors": [text]},
     "replicate": lambda status, text: {"title": "Request failed", "detail": text, "status": status},
+    "comfyui": lambda _, text: {"error": {"type": "invalid_prompt", "message": text, "details": ""}, "node_errors": {}},
     **dict.fromkeys(("bfl", "fal", "stable-diffusion"), _fastapi),
 }
 """The error bodies of those who have no object for it, by dialect; any other says `{"error": "..."}`."""

@@ -4,12 +4,13 @@ import asyncio
 
 from providers.catalogue import Catalogue, lookup
 from providers.errors import ProviderError
-from providers.looks import is_black, pixel_size
+from providers.looks import pixel_size
 from providers.masks import white_is_edit, with_mask
 from providers.pictures import to_picture
+from providers.results import those_seen
 from providers.stable_diffusion.translate import error_from, pictures_from, to_call
-from providers.statuses import may_be_billed, moderation_error
-from providers.types import GeneratedImage, ImageRequest, ImageResponse
+from providers.statuses import may_be_billed
+from providers.types import ImageRequest, ImageResponse
 from providers.upstream import Upstream, dated
 
 _error_from = dated(error_from)
@@ -33,18 +34,9 @@ class StableDiffusionProvider:
             measured = await asyncio.to_thread(pixel_size, request.images[0].data) if request.images else None
             asked = to_call(request, model, lookup(self._models, self.name, model), measured)
             answer = await self._upstream.post(asked.path, asked.body, _error_from)
-            pictures, lost = await _seen([to_picture(data) for data in pictures_from(answer.body, request.n)])
+            pictures, lost = await those_seen([to_picture(data) for data in pictures_from(answer.body, request.n)])
         except ProviderError as error:
             error.provider = self.name
             error.billed = error.billed or may_be_billed(error)
             raise
         return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *lost))
-
-
-async def _seen(made: list[GeneratedImage]) -> tuple[list[GeneratedImage], list[str]]:
-    """The pictures with something on them: a safety filter answers with black ones. Raises ContentBlockedError."""
-    black = [await asyncio.to_thread(is_black, picture.data) for picture in made]
-    if all(black):
-        raise moderation_error(billed=True)
-    lost = [f"data[{place}]=moderated" for place, refused in enumerate(black) if refused]
-    return [picture for picture, refused in zip(made, black, strict=True) if not refused], lost

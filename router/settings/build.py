@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from providers.options import Workflow
 from router.errors import Problem
 from router.settings.azure import build_azure, resource_url
 from router.settings.document import Document, Loc
@@ -103,8 +104,13 @@ def build_fetch(shape: FetchShape) -> FetchSettings:
     )
 
 
-def build_providers(shape: TurnoutShape, document: Document) -> dict[str, ProviderSettings]:
-    return {name: _provider(name, provider, document) for name, provider in shape.providers.items()}
+def build_providers(
+    shape: TurnoutShape, document: Document, workflows: Mapping[str, Mapping[str, Workflow]]
+) -> dict[str, ProviderSettings]:
+    """`workflows` by provider."""
+    return {
+        name: _provider(name, provider, document, workflows.get(name, {})) for name, provider in shape.providers.items()
+    }
 
 
 def build_models(shape: TurnoutShape, document: Document) -> dict[str, ModelSettings]:
@@ -132,7 +138,9 @@ def key_problems(keys: tuple[ClientKey, ...], document: Document) -> list[Proble
     return problems
 
 
-def _provider(name: str, shape: ProviderShape, document: Document) -> ProviderSettings:
+def _provider(
+    name: str, shape: ProviderShape, document: Document, workflows: Mapping[str, Workflow]
+) -> ProviderSettings:
     loc: Loc = ("providers", name)
     cloud = build_cloud(shape.vertex, Path(document.file).parent)
     usual = cloud_url(cloud) if cloud is not None else DEFAULT_BASE_URLS[shape.type]
@@ -154,6 +162,7 @@ def _provider(name: str, shape: ProviderShape, document: Document) -> ProviderSe
             cloud=cloud,
             gemini=build_gemini(shape.gemini),
             azure=build_azure(shape.azure),
+            workflows=workflows,
             organization=shape.organization,
             model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),

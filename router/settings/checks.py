@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from providers.catalogue import lookup
 from router.errors import Problem
 from router.settings.azure import azure_problems
+from router.settings.comfyui import comfyui_problems
 from router.settings.document import Document, Loc
 from router.settings.google import google_problems
 from router.settings.names import find_alias, is_direct
@@ -40,6 +41,7 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
     problems += space_problems(settings, document)
     problems += google_problems(settings.providers, document)
     problems += azure_problems(settings.providers, document)
+    problems += comfyui_problems(settings, document)
     problems += _bucket_problems(settings, document)
     if not declared.providers and declared.readable:
         problems.append(document.problem((), "no providers: name at least one under 'providers'"))

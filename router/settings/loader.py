@@ -21,6 +21,7 @@ from router.settings.build import (
 )
 from router.settings.catalogue_file import LoadedCatalogue, catalogue_targets, load_catalogue
 from router.settings.checks import Declared, find_problems, find_warnings
+from router.settings.comfyui import LoadedWorkflows, load_workflows, with_workflows
 from router.settings.document import Document, read_document
 from router.settings.prices import with_fallback_prices
 from router.settings.shapes import TurnoutShape
@@ -62,8 +63,9 @@ def inspect_settings(path: Path | None, environ: Mapping[str, str]) -> Inspectio
     if shape.catalogue:
         catalogue_path = file.parent / Path(shape.catalogue).expanduser()
     catalogue = _catalogue(catalogue_path, environ)
-    settings = _build(shape, document, catalogue, environ, (file, catalogue_path))
-    problems += [*catalogue.problems, *key_problems(settings.server.keys, document)]
+    workflows = load_workflows({name: each.workflows for name, each in shape.providers.items()}, document)
+    settings = _build(shape, document, catalogue, workflows, environ, (file, catalogue_path, *workflows.files))
+    problems += [*catalogue.problems, *workflows.problems, *key_problems(settings.server.keys, document)]
     problems += find_problems(settings, document, declared)
     settings = msgspec.structs.replace(settings, warnings=tuple(sorted(find_warnings(settings, document))))
     return Inspection(settings, tuple(sorted(set(problems), key=lambda problem: (problem.file != str(file), problem))))
@@ -89,10 +91,12 @@ def _build(
     shape: TurnoutShape,
     document: Document,
     catalogue: LoadedCatalogue,
+    workflows: LoadedWorkflows,
     environ: Mapping[str, str],
     sources: tuple[Path, ...],
 ) -> Settings:
-    providers = build_providers(shape, document)
+    providers = build_providers(shape, document, workflows.by_provider)
+    described = with_workflows(catalogue.models, workflows.by_provider)
     models = build_models(shape, document)
     return Settings(
         server=build_server(shape.server, environ),
@@ -102,7 +106,7 @@ def _build(
         routing=build_routing(shape.routing),
         images=build_images(shape.images, document),
         fetch=build_fetch(shape.fetch),
-        catalogue=with_fallback_prices(catalogue.models, providers, _targets(models)),
+        catalogue=with_fallback_prices(described, providers, _targets(models)),
         catalogue_targets=catalogue_targets(catalogue, tuple(providers)),
         sources=sources,
     )

@@ -19,6 +19,7 @@ _WIRE: dict[ProviderType, str] = {
     "openrouter": "openrouter/api/v1",
     "ideogram": "ideogram",
     "stable-diffusion": "stable-diffusion",
+    "comfyui": "comfyui",
     "litellm": "openai/v1",
 }
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from providers.addresses import origin_of
 from providers.errors import FetchError
 from router.settings.azure import AzureShape
+from router.settings.comfyui import WorkflowShape
 from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Text
 from router.settings.google import CloudShape, GeminiShape
 from router.settings.values import ImageFormat, ProviderType, SigningAlgorithm, Sort, StreamMode
@@ -129,6 +130,7 @@ class ProviderShape(Shape):
     vertex: CloudShape | None = Field(default=None, description="Google Cloud instead of an API key, for type gemini.")
     gemini: GeminiShape = Field(default_factory=GeminiShape, description="Choices of the translation, for type gemini.")
     azure: AzureShape = Field(default_factory=AzureShape, description="Versions and deployments, for type azure.")
+    workflows: Mapping[str, WorkflowShape] = Field(default={}, description="Models of a provider of type comfyui.")
     result_hosts: Items[Text] = Field(
         default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
     )

@@ -11,12 +11,12 @@ from typing import Literal
 from msgspec import Struct
 
 from providers.catalogue import ModelInfo
-from providers.options import AzureOptions, Cloud, GeminiOptions
+from providers.options import AzureOptions, Cloud, GeminiOptions, Workflow
 from router.errors import Problem
 
 ProviderType = Literal[
     "gemini", "openai", "azure", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream",
-    "openrouter", "ideogram", "stable-diffusion", "litellm",
+    "openrouter", "ideogram", "stable-diffusion", "comfyui", "litellm",
 ]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
@@ -38,6 +38,7 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "openrouter": "https://openrouter.ai/api/v1",
     "ideogram": "https://api.ideogram.ai",
     "stable-diffusion": "http://127.0.0.1:7860",
+    "comfyui": "http://127.0.0.1:8188",
     "litellm": "",  # litellm knows where each of its providers is
 }
 
@@ -77,14 +78,15 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 class ProviderOptions(Struct, frozen=True, kw_only=True):
     """What only some types of provider need.
 
-    `cloud`, `gemini`: type gemini. `azure`: type azure. `organization`: OpenAI. `result_hosts`: the hosts that finished
-    pictures may be fetched from, their subdomains included; none: any public host. `model_prefix`: what litellm calls
-    the provider.
+    `cloud`, `gemini`: type gemini. `azure`: type azure. `workflows`, by model: type comfyui. `organization`: OpenAI.
+    `result_hosts`: the hosts that finished pictures may be fetched from, their subdomains included; none: any public
+    host. `model_prefix`: what litellm calls the provider.
     """
 
     cloud: Cloud | None = None
     gemini: GeminiOptions = GeminiOptions()
     azure: AzureOptions = AzureOptions()
+    workflows: Mapping[str, Workflow] = {}
     organization: str | None = None
     model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()

@@ -20,7 +20,8 @@ def configuration() -> str:
     lines = ["providers:"]
     for each in ALL:
         url = f"{{sandbox}}/p/{each.type}/{each.path}"
-        lines.append(f'  {each.type}: {{type: {each.type}, api_key: k, base_url: "{url}"}}')
+        lines.append(f'  {each.type}: {{type: {each.protocol or each.type}, api_key: k, base_url: "{url}"')
+        lines.append(f"    , {each.settings}}}" if each.settings else "    }")
     lines.append('  second: {type: openai, api_key: k, base_url: "{sandbox}/p/second/openai/v1"}')
     lines.append("models:")
     for each in ALL:

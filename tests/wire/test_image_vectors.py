@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import bfl_vectors
+import comfyui_vectors
 import fal_vectors
 import ideogram_vectors
 import openai_kin_vectors
@@ -13,10 +14,12 @@ import pytest
 import replicate_vectors
 import stability_vectors
 import stable_diffusion_vectors
+from image_backends import WORKFLOWS
 from image_vectors import Sent, Told
 
 from providers.bfl import translate as bfl
 from providers.catalogue import ModelInfo, lookup
+from providers.comfyui import translate as comfyui
 from providers.errors import ProviderError, UnsupportedFieldError
 from providers.fal import translate as fal
 from providers.ideogram import translate as ideogram
@@ -92,6 +95,25 @@ def to_stable_diffusion(request: ImageRequest, model: str, info: ModelInfo) -> W
     return {"path": made.path, **orjson.loads(made.body)}, made.warnings
 
 
+def to_comfyui(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+    """The inputs that differ from those of the workflow's file, by node and name."""
+    flow = WORKFLOWS[model]
+    asked = comfyui.check(request, flow, info)
+    names = comfyui.Uploads(
+        images=tuple(f"turnout/{place}.png" for place in range(len(request.images))),
+        mask=None if request.mask is None else "turnout/mask.png",
+    )
+    body = orjson.loads(comfyui.to_prompt(request, flow, asked, names, seed=99, serial="f00d"))
+    assert body["prompt"].keys() == flow.graph.keys()
+    changed = {
+        f"{node}.{name}": value
+        for node, each in body["prompt"].items()
+        for name, value in each["inputs"].items()
+        if value != flow.graph[node]["inputs"][name]  # type: ignore[index,call-overload]
+    }
+    return changed, asked.warnings
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -102,6 +124,7 @@ def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any
 
 WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "bfl": to_bfl,
+    "comfyui": to_comfyui,
     "fal": to_fal,
     "replicate": to_replicate,
     **{name: to_kin(dialect) for name, dialect in KIN.items()},
@@ -111,6 +134,7 @@ WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
     "bfl": state(bfl.state_of),
+    "comfyui": state(lambda body: comfyui.state_of(body, "j1", WORKFLOWS["inpaint"])),
     "fal": fal_result,
     "replicate": state(replicate.state_of),
     **dict.fromkeys(KIN, items),
@@ -120,6 +144,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
 }
 MODULES = (
     bfl_vectors,
+    comfyui_vectors,
     fal_vectors,
     ideogram_vectors,
     openai_kin_vectors,

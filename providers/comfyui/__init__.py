@@ -1,0 +1,1 @@
+"""ComfyUI: workflows of the operator's own, queued, polled and fetched from his server."""
