@@ -75,3 +75,10 @@ class Workflow(Struct, frozen=True, kw_only=True):
     images: tuple[Place, ...] = ()
     mask: tuple[Place, ...] = ()
     output: str = ""
+
+
+class MidjourneyOptions(Struct, frozen=True, kw_only=True):
+    """Which bridge to Midjourney is spoken to. `unofficial`: the operator knows that none of them is Midjourney's."""
+
+    dialect: Literal["midjourney-proxy", "legnext"] = "midjourney-proxy"
+    unofficial: bool = False

@@ -21,10 +21,12 @@ from providers.gemini.terms import terms_of
 from providers.ideogram.adapter import IdeogramProvider
 from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
+from providers.midjourney.adapter import MidjourneyProvider
+from providers.midjourney.bridges import BRIDGES
 from providers.openai.adapter import OpenAIProvider
 from providers.openai.azure import Deployments
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
-from providers.options import AzureOptions, Cloud, GeminiOptions, Workflow
+from providers.options import AzureOptions, Cloud, GeminiOptions, MidjourneyOptions, Workflow
 from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
 from providers.stable_diffusion.adapter import StableDiffusionProvider
@@ -52,6 +54,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     gemini: GeminiOptions = GeminiOptions()
     azure: AzureOptions = AzureOptions()
     workflows: Mapping[str, Workflow] = {}
+    midjourney: MidjourneyOptions = MidjourneyOptions()
     model_prefix: str = ""
 
 
@@ -93,6 +96,7 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         "ideogram": _ideogram,
         "stable-diffusion": _stable_diffusion,
         "comfyui": _comfyui,
+        "midjourney": _midjourney,
         "litellm": _litellm,
     }
     for spec in specs:
@@ -199,6 +203,13 @@ def _stable_diffusion(spec: ProviderSpec, models: Catalogue) -> Built:
 def _comfyui(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, _own_servers_key(spec.api_key))
     return ComfyProvider(spec.name, upstream, models, spec.workflows), [upstream]
+
+
+def _midjourney(spec: ProviderSpec, models: Catalogue) -> Built:
+    bridge = BRIDGES[spec.midjourney.dialect]
+    upstream = _upstream(spec, {bridge.key_header: spec.api_key} if spec.api_key else {})
+    provider = MidjourneyProvider(spec.name, upstream, spec.fetcher, models, bridge, result_hosts=spec.result_hosts)
+    return provider, [upstream]
 
 
 def _own_servers_key(key: str | None) -> Mapping[str, str]:

@@ -139,6 +139,7 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
             gemini=provider.options.gemini,
             azure=provider.options.azure,
             workflows=provider.options.workflows,
+            midjourney=provider.options.midjourney,
             fetcher=fetcher,
             fetch_media=settings.fetch.enabled,
         )

@@ -17,6 +17,8 @@ from providers.fal.adapter import FalProvider
 from providers.fetch import Fetcher
 from providers.ideogram.adapter import IdeogramProvider
 from providers.jobs import JobTimings
+from providers.midjourney.adapter import MidjourneyProvider
+from providers.midjourney.bridges import BRIDGES
 from providers.openai.adapter import OpenAIProvider
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
 from providers.options import Place, Workflow
@@ -197,6 +199,31 @@ BACKENDS = {
             cancels=True,
             fetches=False,
             settings=COMFY_SETTINGS,
+        ),
+        Backend(
+            type="midjourney",
+            path="midjourney",
+            key={"mj-api-secret": "k"},
+            make=lambda up, fetcher, models, timings: MidjourneyProvider(
+                "midjourney", up, fetcher, models, BRIDGES["midjourney-proxy"], timings
+            ),
+            model="midjourney",
+            edits="midjourney",
+            poll="poll",
+            cancels=True,
+            settings="midjourney: {unofficial: true}",
+        ),
+        Backend(
+            type="legnext",
+            path="legnext/api/v1",
+            key={"x-api-key": "k"},
+            make=lambda up, fetcher, models, timings: MidjourneyProvider(
+                "legnext", up, fetcher, models, BRIDGES["legnext"], timings
+            ),
+            model="midjourney",
+            poll="poll",
+            settings="midjourney: {dialect: legnext, unofficial: true}",
+            protocol="midjourney",
         ),
         Backend(
             type="stability",

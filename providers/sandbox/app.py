@@ -41,6 +41,7 @@ from providers.sandbox.faults import Fault, FaultBook, fault_in_prompt, parse_fa
 from providers.sandbox.files import Files
 from providers.sandbox.gemini import Gemini
 from providers.sandbox.ideogram import Ideogram
+from providers.sandbox.midjourney import Legnext, Midjourney
 from providers.sandbox.openai import OpenAI
 from providers.sandbox.openai_kin import WIRES, Kin
 from providers.sandbox.refusals import JSON, RefusedError, error_answer, gemini_quota
@@ -81,6 +82,8 @@ class Sandbox:
             "ideogram": Ideogram(config, self._files),
             "stable-diffusion": StableDiffusion(config),
             "comfyui": ComfyUI(config),
+            "midjourney": Midjourney(config, self._files),
+            "legnext": Legnext(config, self._files),
             "stability": Stability(config),
             "files": self._files,
         }

@@ -29,6 +29,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     black: bool = False
     broken: bool = False
     number: int = 0
+    grid: bool = False
 
     def draw(self) -> bytes:
         """The encoded picture, or bytes that are none when `broken`. Blocking."""
@@ -43,6 +44,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
             transparent=self.transparent,
             black=self.black,
             number=self.number,
+            grid=self.grid,
         )
 
 

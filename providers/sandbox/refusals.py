@@ -199,6 +199,7 @@ def _azure(status: int, text: str) -> dict[str, Any]:
 _PLAIN: Mapping[str, Callable[[int, str], dict[str, Any]]] = {
     "stability": lambda _, text: {"id": "5f3c", "name": "bad_request", "errors": [text]},
     "replicate": lambda status, text: {"title": "Request failed", "detail": text, "status": status},
+    "legnext": lambda status, text: {"code": status, "message": text},
     "comfyui": lambda _, text: {"error": {"type": "invalid_prompt", "message": text, "details": ""}, "node_errors": {}},
     **dict.fromkeys(("bfl", "fal", "stable-diffusion"), _fastapi),
 }

@@ -7,7 +7,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from providers.types import GeneratedImage, ImageRequest, JsonObject, Usage
-from router.pictures.provenance import Origin, is_signed
+from providers.xmp import Origin
+from router.pictures.provenance import is_signed
 from router.pictures.signing import Signer
 from router.pictures.transcode import pixel_size, to_format
 

@@ -12,9 +12,10 @@ import logging
 from pathlib import Path
 
 from providers.types import JsonObject, JsonValue
+from providers.xmp import Origin, source_type
 from router import __version__
 from router.errors import Problem, SettingsError
-from router.pictures.provenance import Origin, is_signed, source_type
+from router.pictures.provenance import is_signed
 from router.settings.values import SigningSettings
 
 log = logging.getLogger(__name__)

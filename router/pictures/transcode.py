@@ -11,8 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from providers.errors import BadResponseError
+from providers.xmp import Origin, xmp_packet
 from router.errors import InvalidRequestError
-from router.pictures.provenance import Origin, is_signed, xmp_packet
+from router.pictures.provenance import is_signed
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -9,6 +9,7 @@ from router.settings.azure import build_azure, resource_url
 from router.settings.document import Document, Loc
 from router.settings.fields import optional_seconds, seconds
 from router.settings.google import build_cloud, build_gemini, cloud_url
+from router.settings.midjourney import LEGNEXT_URL, build_midjourney
 from router.settings.shapes import (
     FetchShape,
     ImagesShape,
@@ -143,7 +144,9 @@ def _provider(
 ) -> ProviderSettings:
     loc: Loc = ("providers", name)
     cloud = build_cloud(shape.vertex, Path(document.file).parent)
-    usual = cloud_url(cloud) if cloud is not None else DEFAULT_BASE_URLS[shape.type]
+    legnext = shape.type == "midjourney" and shape.midjourney.dialect == "legnext"
+    vendors = LEGNEXT_URL if legnext else DEFAULT_BASE_URLS[shape.type]
+    usual = cloud_url(cloud) if cloud is not None else vendors
     given = resource_url(shape.base_url) if shape.base_url and shape.type == "azure" else shape.base_url
     default = ProviderSettings(name=name, type=shape.type, base_url=given or usual)
     unset = next((document.unset[(*loc, *key)] for key in KEY_PLACES if (*loc, *key) in document.unset), None)
@@ -163,6 +166,7 @@ def _provider(
             gemini=build_gemini(shape.gemini),
             azure=build_azure(shape.azure),
             workflows=workflows,
+            midjourney=build_midjourney(shape.midjourney),
             organization=shape.organization,
             model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),

@@ -10,6 +10,7 @@ from router.settings.azure import azure_problems
 from router.settings.comfyui import comfyui_problems
 from router.settings.document import Document, Loc
 from router.settings.google import google_problems
+from router.settings.midjourney import midjourney_problems
 from router.settings.names import find_alias, is_direct
 from router.settings.spaces import space_problems
 from router.settings.validate import nearest
@@ -42,6 +43,7 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
     problems += google_problems(settings.providers, document)
     problems += azure_problems(settings.providers, document)
     problems += comfyui_problems(settings, document)
+    problems += midjourney_problems(settings.providers, document)
     problems += _bucket_problems(settings, document)
     if not declared.providers and declared.readable:
         problems.append(document.problem((), "no providers: name at least one under 'providers'"))

@@ -20,8 +20,11 @@ _WIRE: dict[ProviderType, str] = {
     "ideogram": "ideogram",
     "stable-diffusion": "stable-diffusion",
     "comfyui": "comfyui",
+    "midjourney": "midjourney",
     "litellm": "openai/v1",
 }
+
+_LEGNEXT = "legnext/api/v1"
 
 
 def has_provider_key(settings: Settings) -> bool:
@@ -37,7 +40,8 @@ def use_sandbox(settings: Settings, base_url: str) -> Settings:
 
 
 def _simulated(provider: ProviderSettings, root: str) -> ProviderSettings:
-    url = f"{root}/p/{provider.name}/{_WIRE[provider.type]}"
+    legnext = provider.type == "midjourney" and provider.options.midjourney.dialect == "legnext"
+    url = f"{root}/p/{provider.name}/{_LEGNEXT if legnext else _WIRE[provider.type]}"
     # it speaks the Developer API and knows no tokens; to litellm it is an OpenAI, whatever the vendor
     prefix = "openai/" if provider.type == "litellm" else ""
     options = msgspec.structs.replace(provider.options, cloud=None, model_prefix=prefix)

@@ -13,6 +13,7 @@ from router.settings.azure import AzureShape
 from router.settings.comfyui import WorkflowShape
 from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Text
 from router.settings.google import CloudShape, GeminiShape
+from router.settings.midjourney import MidjourneyShape
 from router.settings.values import ImageFormat, ProviderType, SigningAlgorithm, Sort, StreamMode
 
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_.-]+/)+")
@@ -131,6 +132,7 @@ class ProviderShape(Shape):
     gemini: GeminiShape = Field(default_factory=GeminiShape, description="Choices of the translation, for type gemini.")
     azure: AzureShape = Field(default_factory=AzureShape, description="Versions and deployments, for type azure.")
     workflows: Mapping[str, WorkflowShape] = Field(default={}, description="Models of a provider of type comfyui.")
+    midjourney: MidjourneyShape = Field(default_factory=MidjourneyShape, description="The bridge, for type midjourney.")
     result_hosts: Items[Text] = Field(
         default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
     )

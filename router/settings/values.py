@@ -11,12 +11,12 @@ from typing import Literal
 from msgspec import Struct
 
 from providers.catalogue import ModelInfo
-from providers.options import AzureOptions, Cloud, GeminiOptions, Workflow
+from providers.options import AzureOptions, Cloud, GeminiOptions, MidjourneyOptions, Workflow
 from router.errors import Problem
 
 ProviderType = Literal[
     "gemini", "openai", "azure", "eachlabs", "bfl", "stability", "fal", "replicate", "together", "xai", "seedream",
-    "openrouter", "ideogram", "stable-diffusion", "comfyui", "litellm",
+    "openrouter", "ideogram", "stable-diffusion", "comfyui", "midjourney", "litellm",
 ]  # fmt: skip
 Sort = Literal["cost", "latency", "quality", "order", "weighted"]
 StreamMode = Literal["live", "repair", "buffered"]
@@ -39,6 +39,7 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
     "ideogram": "https://api.ideogram.ai",
     "stable-diffusion": "http://127.0.0.1:7860",
     "comfyui": "http://127.0.0.1:8188",
+    "midjourney": "",  # a bridge is wherever its operator has put it
     "litellm": "",  # litellm knows where each of its providers is
 }
 
@@ -78,15 +79,16 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 class ProviderOptions(Struct, frozen=True, kw_only=True):
     """What only some types of provider need.
 
-    `cloud`, `gemini`: type gemini. `azure`: type azure. `workflows`, by model: type comfyui. `organization`: OpenAI.
-    `result_hosts`: the hosts that finished pictures may be fetched from, their subdomains included; none: any public
-    host. `model_prefix`: what litellm calls the provider.
+    `cloud`, `gemini`: type gemini. `azure`, `midjourney`: of these types. `workflows`, by model: type comfyui.
+    `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be fetched from, their subdomains
+    included; none: any public host. `model_prefix`: what litellm calls the provider.
     """
 
     cloud: Cloud | None = None
     gemini: GeminiOptions = GeminiOptions()
     azure: AzureOptions = AzureOptions()
     workflows: Mapping[str, Workflow] = {}
+    midjourney: MidjourneyOptions = MidjourneyOptions()
     organization: str | None = None
     model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()

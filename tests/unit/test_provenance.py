@@ -14,8 +14,9 @@ from PIL import Image
 
 from providers.pictures import sniff_mime
 from providers.types import GeneratedImage, ImageInput, ImageRequest
+from providers.xmp import Origin
 from router.api.image_answer import delivery_warnings, described, finish
-from router.pictures.provenance import Origin, is_signed
+from router.pictures.provenance import is_signed
 from router.pictures.transcode import to_format
 
 # made by c2pa-python 0.38.1 with a certificate of its own authority; its reader calls them valid

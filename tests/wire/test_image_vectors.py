@@ -8,6 +8,7 @@ import bfl_vectors
 import comfyui_vectors
 import fal_vectors
 import ideogram_vectors
+import midjourney_vectors
 import openai_kin_vectors
 import orjson
 import pytest
@@ -24,6 +25,8 @@ from providers.errors import ProviderError, UnsupportedFieldError
 from providers.fal import translate as fal
 from providers.ideogram import translate as ideogram
 from providers.jobs import Done, Pending
+from providers.midjourney.bridges import BRIDGES, Bridge
+from providers.midjourney.prompt import to_line
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect, to_dialect
 from providers.openai.images import from_images
 from providers.replicate import translate as replicate
@@ -114,6 +117,22 @@ def to_comfyui(request: ImageRequest, model: str, info: ModelInfo) -> Written:
     return changed, asked.warnings
 
 
+def to_midjourney(bridge: Bridge) -> Callable[[ImageRequest, str, ModelInfo], Written]:
+    def write(request: ImageRequest, model: str, info: ModelInfo) -> Written:
+        asked = to_line(request, model, info, bridge.references)
+        return {"path": bridge.submit, **orjson.loads(bridge.to_job(asked.text, request.images))}, asked.warnings
+
+    return write
+
+
+def midjourney_state(bridge: Bridge) -> Callable[[bytes], Any]:
+    def meaning(body: bytes) -> Any:
+        found = bridge.state_from(body)
+        return "pending" if isinstance(found, Pending) else (found.value.urls, found.value.grid)
+
+    return meaning
+
+
 def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any]:
     def meaning(body: bytes) -> Any:
         found = read(body)
@@ -125,6 +144,8 @@ def state(read: Callable[[bytes], Pending | Done[Any]]) -> Callable[[bytes], Any
 WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
     "bfl": to_bfl,
     "comfyui": to_comfyui,
+    "midjourney": to_midjourney(BRIDGES["midjourney-proxy"]),
+    "legnext": to_midjourney(BRIDGES["legnext"]),
     "fal": to_fal,
     "replicate": to_replicate,
     **{name: to_kin(dialect) for name, dialect in KIN.items()},
@@ -134,6 +155,8 @@ WRITERS: dict[str, Callable[[ImageRequest, str, ModelInfo], Written]] = {
 }
 READERS: dict[str, Callable[[bytes], Any]] = {
     "bfl": state(bfl.state_of),
+    "midjourney": midjourney_state(BRIDGES["midjourney-proxy"]),
+    "legnext": midjourney_state(BRIDGES["legnext"]),
     "comfyui": state(lambda body: comfyui.state_of(body, "j1", WORKFLOWS["inpaint"])),
     "fal": fal_result,
     "replicate": state(replicate.state_of),
@@ -147,6 +170,7 @@ MODULES = (
     comfyui_vectors,
     fal_vectors,
     ideogram_vectors,
+    midjourney_vectors,
     openai_kin_vectors,
     replicate_vectors,
     stability_vectors,

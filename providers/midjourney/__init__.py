@@ -1,0 +1,1 @@
+"""Midjourney by way of bridges: it has no API of its own."""
