@@ -10,7 +10,7 @@ def pixel_size(data: bytes) -> tuple[int, int] | None:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             return picture.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
 
 
@@ -21,5 +21,5 @@ def is_black(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             return picture.convert("L").getextrema() == (0, 0)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return False

@@ -25,7 +25,9 @@ def quarters(grid: bytes, count: int, origin: Origin) -> list[bytes]:
             if opened.width * opened.height > _MAX_PIXELS:
                 raise ValueError("too large")
             profile, whole = opened.info.get("icc_profile"), opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
+    except (
+        OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning
+    ) as exc:  # fmt: skip
         raise BadResponseError("the upstream's picture does not decode", outcome="bad_image", billed=True) from exc
     width, height = whole.width // 2, whole.height // 2
     corners = [(0, 0), (width, 0), (0, height), (width, height)][:count]

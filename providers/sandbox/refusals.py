@@ -76,7 +76,7 @@ class RefusedError(Exception):
 
 
 def html_page(status: int) -> Answer:
-    """A front end's error page: what 502 and 504 look like when no API server was reached."""
+    """A front end's error page: what 502, 504 and 524 look like when no API server was reached, or was too slow."""
     return Answer(
         status=status, headers=((b"content-type", b"text/html; charset=UTF-8"),), body=_HTML % (status, status)
     )
@@ -231,7 +231,7 @@ def error_object(dialect: str, status: int, message: str = "") -> dict[str, Any]
 
 def error_answer(dialect: str, status: int, message: str = "") -> Answer:
     """A whole error answer as the provider of `dialect` would send it for `status`."""
-    if status in (502, 504) and not message:
+    if status in (502, 504, 524) and not message:
         return html_page(status)
     if dialect == "gemini":
         return gemini_error(status, message)

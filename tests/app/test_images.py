@@ -29,6 +29,28 @@ def test_every_model_answers_in_the_form_that_was_asked_for(router: Turnout, mod
     assert all("response_format" not in entry["body"] for entry in router.requests() if entry["model"] == "gpt-image-2")
 
 
+RETIRED = {
+    "dall-e-2": "image",
+    "dall-e-3": "image",
+    "gpt-image-1": "gpt-image-2",
+    "imagen-3.0-generate-002": "gemini-nano-banana-2.1",
+    "imagen-4.0-generate-001": "gemini-nano-banana-2.1",
+    "imagen-4.0-ultra-generate-001": "gemini-3-pro-image",
+    "gemini-2.0-flash-exp-image-generation": "gemini-nano-banana-2.1",
+    "gemini-2.0-flash-preview-image-generation": "gemini-nano-banana-2.1",
+}
+
+
+@pytest.mark.parametrize(("gone", "successor"), RETIRED.items())
+def test_a_retired_name_is_served_by_its_successor_and_says_so(router: Turnout, gone: str, successor: str) -> None:
+    answer = router.http.post(GENERATE, json={"model": gone, "prompt": "a barn"})
+    assert answer.status_code == 200, answer.text
+    assert f"model={gone} is served by {successor}" in answer.headers["x-router-warnings"]
+    served = answer.headers["x-router-model"]
+    assert served in [entry["model"] for entry in router.requests()]
+    assert served == successor or successor in router.settings.models
+
+
 def test_variations_are_edits_in_the_shipped_configuration(router: Turnout) -> None:
     files = {"image": ("upload", picture(64, 64), "application/octet-stream")}
     answer = router.http.post(VARY, data={"model": "gpt-image-2", "n": "2"}, files=files)

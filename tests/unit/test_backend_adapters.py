@@ -75,6 +75,7 @@ async def test_a_picture_is_made_and_the_key_goes_to_the_api_alone(backend: Back
         ("status-500", UnavailableError, "server_error", None),
         ("status-503", UnavailableError, "server_error", False),
         ("status-504", UpstreamTimeoutError, "timeout", None),
+        ("status-524", UpstreamTimeoutError, "timeout", None),
         ("html-200", BadResponseError, None, True),
         ("empty-body", BadResponseError, None, True),
         ("error-in-200", ProviderError, None, True),
@@ -136,7 +137,9 @@ async def test_a_result_inside_the_network_is_not_fetched(backend: Backend, mode
 
 
 @every(JOBS)
-@pytest.mark.parametrize("fault", ["poll-404", "poll-500", "status-429", "html-200", "backwards", "reset"])
+@pytest.mark.parametrize(
+    "fault", ["poll-404", "poll-500", "status-429", "status-524", "html-200", "backwards", "reset"]
+)
 async def test_a_lost_poll_is_asked_again(backend: Backend, models: Catalogue, fault: str) -> None:
     async with running(backend, models) as up:
         up.fault(fault, on=backend.poll, times=1)

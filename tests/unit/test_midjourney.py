@@ -126,9 +126,13 @@ def test_what_is_no_grid_is_a_bad_image_that_was_paid_for(data: bytes) -> None:
     assert (caught.value.outcome, caught.value.billed) == ("bad_image", True)
 
 
-def test_a_grid_too_large_to_decode_is_refused_by_its_header() -> None:
+@pytest.mark.parametrize("limit", [None, 59_000_000], ids=["by ours alone", "by Pillow's"])
+def test_a_grid_too_large_to_decode_is_refused_by_its_header(
+    limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sink = io.BytesIO()
     Image.new("1", (10_000, 6_000)).save(sink, "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # a warning, which tests turn into an error
     with pytest.raises(BadResponseError):
         quarters(sink.getvalue(), 4, "generated")
 
@@ -143,6 +147,13 @@ async def test_four_pictures_are_one_job(name: str, n: int, jobs: int) -> None:
         assert len({image.data for image in answer.images[:4]}) == min(n, 4)
         assert len(up.seen("submit")) == jobs
         assert answer.reported_cost_usd is None or answer.reported_cost_usd > Decimal(0)
+
+
+async def test_three_of_four_pictures_are_three_and_a_warning() -> None:
+    async with running(BACKENDS["legnext"], {}) as up:
+        up.fault("status-403", on="file", times=1)
+        answer = await up.provider.images(replace(ASK, n=4), "midjourney")
+    assert (len(answer.images), answer.warnings) == (3, ("data[0]=not delivered",))
 
 
 async def test_a_banned_word_is_moderation_at_once() -> None:
