@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import httpx
 import pytest
+from image_backends import TEXT_TO_IMAGE
 
 from providers.sandbox import pictures
 from providers.sandbox.config import FaultRule, Latency, SandboxConfig
@@ -21,7 +22,7 @@ from providers.sandbox.server import SandboxServer, running_sandbox
 GEMINI = "/gemini/v1beta/models/gemini-3.8-flash:generateContent"
 GEMINI_STREAM = "/gemini/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse"
 CHAT = "/openai/v1/chat/completions"
-KEYS = {"x-goog-api-key": "k", "authorization": "Bearer k", "x-api-key": "k"}
+KEYS = {"x-goog-api-key": "k", "authorization": "Bearer k", "x-api-key": "k", "api-key": "k", "mj-api-secret": "k"}
 NINE = "words: 9"
 
 
@@ -41,6 +42,14 @@ REQUESTS = {
     "openai-images": ("/openai/v1/images/generations", {"model": "gpt-image-2", "prompt": "x"}),
     "eachlabs": ("/eachlabs/v1/prediction", {"model": "flux", "version": "0.0.1", "input": {"prompt": "x"}}),
 }
+# Dialects with error bodies of their own.
+FURTHER = {
+    "azure": ("/azure/openai/deployments/talk/chat/completions?api-version=2025-04-01-preview", chat_body(stream=True)),
+    "comfyui": ("/comfyui/prompt", {"prompt": json.loads(TEXT_TO_IMAGE.read_text())}),
+    "midjourney": ("/midjourney/mj/submit/imagine", {"prompt": "x --ar 1:1"}),
+    "legnext": ("/legnext/api/v1/diffusion", {"text": "x --ar 1:1"}),
+}
+EVERY = REQUESTS | FURTHER
 STREAMS = ["gemini-stream", "openai-stream"]
 
 
@@ -62,7 +71,7 @@ Post = Callable[..., Awaitable[httpx.Response]]
 @pytest.fixture
 def post(client: httpx.AsyncClient) -> Post:
     async def send(request: str, fault: str = "") -> httpx.Response:
-        path, body = REQUESTS[request]
+        path, body = EVERY[request]
         return await client.post(path, json=body, headers={"x-sandbox-fault": fault} if fault else {})
 
     return send
@@ -94,7 +103,7 @@ async def until(condition: Callable[[], bool], seconds: float = 1.0) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("request_name", REQUESTS)
+@pytest.mark.parametrize("request_name", EVERY)
 async def test_every_dialect_answers(post: Post, request_name: str) -> None:
     response = await post(request_name)
     assert response.status_code == 200, response.text
@@ -459,8 +468,9 @@ async def test_every_fault_is_survived_by_every_dialect(
 ) -> None:
     slow = {"seconds": "0.001", "bytes": "100000", "factor": "2", "after": "1"}
     args = "".join(f";{key}={value}" for key, value in slow.items())
-    for fault in FAULTS:
-        for path, body in REQUESTS.values():
+    for fault, (kind, _) in FAULTS.items():
+        # what is done to the line is the same in every dialect
+        for path, body in (REQUESTS if kind in ("line", "delivery") else EVERY).values():
             with contextlib.suppress(httpx.HTTPError, TimeoutError):
                 async with asyncio.timeout(0.2):
                     await client.post(path, json=body, headers={"x-sandbox-fault": fault + args})
@@ -513,7 +523,9 @@ async def test_keys_are_checked_in_every_dialect(server: SandboxServer) -> None:
     async with httpx.AsyncClient(base_url=server.base_url) as client:
         assert (await client.post(GEMINI, json=gemini_body())).status_code == 403
         assert (await client.post(CHAT, json=chat_body())).status_code == 401
-        assert (await client.post("/eachlabs/v1/prediction", json=REQUESTS["eachlabs"][1])).status_code == 401
+        for name in ("eachlabs", "azure", "midjourney", "legnext"):
+            path, body = EVERY[name]
+            assert (await client.post(path, json=body)).status_code == 401
 
 
 async def test_a_body_beyond_the_limit_is_refused() -> None:
