@@ -7,7 +7,7 @@ from pictures import bomb, picture
 from PIL import Image
 
 from providers.errors import BadRequestError
-from providers.masks import black_is_edit, white_is_edit, with_mask
+from providers.masks import black_is_edit, clear_white_is_edit, white_is_edit, with_mask
 from providers.types import ImageInput, ImageRequest
 
 ALPHAS = [0, 1, 127, 128, 254, 255]
@@ -34,6 +34,16 @@ def values(data: bytes) -> list[int]:
 def test_what_is_transparent_becomes_white_or_black_and_the_rest_the_other(kind: str) -> None:
     assert values(white_is_edit(mask(kind))) == [255 if edited else 0 for edited in EDITED]
     assert values(black_is_edit(mask(kind))) == [0 if edited else 255 for edited in EDITED]
+
+
+def test_by_every_channel_that_comfyui_may_read_the_same_is_edited() -> None:
+    with Image.open(io.BytesIO(clear_white_is_edit(mask()))) as made:
+        assert (made.mode, made.size, made.format) == ("RGBA", (len(ALPHAS), 1), "PNG")
+        for channel in "RGBA":
+            band = made.getchannel(channel)
+            levels = [int(band.getpixel((place, 0))) for place in range(len(ALPHAS))]  # type: ignore[arg-type]
+            read = [255 - level for level in levels] if channel == "A" else levels  # as LoadImageMask does
+            assert read == [255 if edited else 0 for edited in EDITED]
 
 
 def test_a_palette_with_a_transparent_colour_counts_as_transparency() -> None:
