@@ -5,8 +5,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from providers.types import JsonObject
-
 
 class Cloud(Struct, frozen=True, kw_only=True):
     """Where a Gemini model runs in Google Cloud, and who pays.
@@ -50,31 +48,6 @@ class AzureOptions(Struct, frozen=True, kw_only=True):
 
     api_version: str = ""
     deployments: Mapping[str, str] = {}
-
-
-class Place(Struct, frozen=True):
-    """An input of a node in a workflow's graph."""
-
-    node: str
-    input: str
-
-
-class Workflow(Struct, frozen=True, kw_only=True):
-    """A ComfyUI graph as its API takes it, and where in it the parts of a request go.
-
-    `images` are the places of one picture each, in the caller's order; every other part goes to all of its places.
-    `output` is the node whose pictures count; "": any.
-    """
-
-    graph: JsonObject
-    prompt: tuple[Place, ...]
-    seed: tuple[Place, ...]
-    negative_prompt: tuple[Place, ...] = ()
-    width: tuple[Place, ...] = ()
-    height: tuple[Place, ...] = ()
-    images: tuple[Place, ...] = ()
-    mask: tuple[Place, ...] = ()
-    output: str = ""
 
 
 class MidjourneyOptions(Struct, frozen=True, kw_only=True):

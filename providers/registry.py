@@ -26,11 +26,12 @@ from providers.midjourney.bridges import BRIDGES
 from providers.openai.adapter import OpenAIProvider
 from providers.openai.azure import Deployments
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
-from providers.options import AzureOptions, Cloud, GeminiOptions, MidjourneyOptions, Workflow
+from providers.options import AzureOptions, Cloud, GeminiOptions, MidjourneyOptions
 from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
 from providers.stable_diffusion.adapter import StableDiffusionProvider
 from providers.upstream import Upstream
+from providers.workflows import Workflow
 
 
 class ProviderSpec(Struct, frozen=True, kw_only=True):

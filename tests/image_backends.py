@@ -21,7 +21,6 @@ from providers.midjourney.adapter import MidjourneyProvider
 from providers.midjourney.bridges import BRIDGES
 from providers.openai.adapter import OpenAIProvider
 from providers.openai.dialects import OPENROUTER, SEEDREAM, TOGETHER, XAI, ImageDialect
-from providers.options import Place, Workflow
 from providers.replicate.adapter import ReplicateProvider
 from providers.sandbox.config import FaultRule, SandboxConfig
 from providers.sandbox.forms import form_fields
@@ -29,6 +28,7 @@ from providers.sandbox.server import SandboxServer
 from providers.stability.adapter import StabilityProvider
 from providers.stable_diffusion.adapter import StableDiffusionProvider
 from providers.upstream import Upstream
+from providers.workflows import Place, Workflow
 
 FAST = JobTimings(first_s=0.01, step_s=0.0, max_s=0.01, deadline_s=5.0, unknown_s=0.1)
 

@@ -26,11 +26,11 @@ from providers.errors import ModelNotFoundError, ProviderError
 from providers.forms import form_file, form_of
 from providers.jobs import Done, JobTimings, Pending, run_job
 from providers.masks import clear_white_is_edit, with_mask
-from providers.options import Workflow
 from providers.pictures import to_picture
 from providers.results import those_delivered, those_seen
 from providers.types import GeneratedImage, ImageInput, ImageRequest, ImageResponse
 from providers.upstream import Upstream, dated
+from providers.workflows import Workflow
 
 TIMINGS = JobTimings(first_s=0.5, step_s=0.25, max_s=2.0, deadline_s=300.0, unknown_s=10.0)
 _SEEDS = 2**32  # what every sampler takes

@@ -11,7 +11,7 @@ import orjson
 from msgspec import Struct
 
 from providers.answers import json_object, message_in
-from providers.catalogue import ImageCapabilities, ModelInfo, PixelLimits
+from providers.catalogue import ModelInfo
 from providers.errors import (
     BadResponseError,
     ModelNotFoundError,
@@ -21,13 +21,12 @@ from providers.errors import (
 )
 from providers.image_terms import losses_of, prompt_of, refuse_unable, require_lossless
 from providers.jobs import Done, Pending
-from providers.options import Place, Workflow
 from providers.redact import redacted
 from providers.sizes import Fit, fit
 from providers.statuses import status_error
 from providers.types import ImageRequest, JsonObject, JsonValue
+from providers.workflows import Place, Workflow, abilities_of
 
-_PIXELS = PixelLimits(multiple=8, min_side=64, max_side=4096)
 _OWN_TEXTS = (b"prompt\0", b"workflow\0")  # PNG texts in which the server writes down its whole graph
 _TEXT_CHUNKS = frozenset({b"tEXt", b"iTXt", b"zTXt"})
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -59,10 +58,7 @@ def check(request: ImageRequest, workflow: Workflow, info: ModelInfo) -> Asked:
     """Raises UnsupportedFieldError for what the workflow has no place for, for what it needs and is not given, and in a
     strict request for whatever would be lost.
     """
-    limits = (info.image.pixels if info.image is not None else None) or _PIXELS
-    able = ImageCapabilities(
-        pixels=limits if workflow.width else None, references=len(workflow.images), mask=bool(workflow.mask)
-    )
+    able = abilities_of(workflow, info.image)
     refuse_unable(request, able)
     if len(request.images) < len(workflow.images):
         raise UnsupportedFieldError(f"this workflow edits {len(workflow.images)} picture(s)", param="image")

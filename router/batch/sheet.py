@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from providers.xmp import xmp_packet
 from router.batch.journal import Done
-from router.pictures.provenance import xmp_packet
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

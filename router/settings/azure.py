@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from providers.options import AzureOptions
 from router.errors import Problem
@@ -15,6 +16,10 @@ from router.settings.values import ProviderSettings
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?|[a-z][a-z0-9]*")
 _DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PATHS = ("/openai/v1", "/openai")  # as the portal shows them; they are ours to add
+
+
+def _dated(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value  # what YAML makes of a bare 2024-10-21
 
 
 def _version(value: str) -> str:
@@ -32,7 +37,7 @@ def _deployment(value: str) -> str:
 class AzureShape(Shape):
     """How an Azure OpenAI resource is asked."""
 
-    api_version: Annotated[Text, AfterValidator(_version)] | None = Field(
+    api_version: Annotated[Text, BeforeValidator(_dated), AfterValidator(_version)] | None = Field(
         default=None,
         description="A date (`2025-04-01-preview`): paths by deployment. A word or nothing: the v1 paths.",
     )

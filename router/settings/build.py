@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from providers.options import Workflow
+from providers.options import Cloud
+from providers.workflows import Workflow
 from router.errors import Problem
 from router.settings.azure import build_azure, resource_url
 from router.settings.document import Document, Loc
@@ -144,11 +145,7 @@ def _provider(
 ) -> ProviderSettings:
     loc: Loc = ("providers", name)
     cloud = build_cloud(shape.vertex, Path(document.file).parent)
-    legnext = shape.type == "midjourney" and shape.midjourney.dialect == "legnext"
-    vendors = LEGNEXT_URL if legnext else DEFAULT_BASE_URLS[shape.type]
-    usual = cloud_url(cloud) if cloud is not None else vendors
-    given = resource_url(shape.base_url) if shape.base_url and shape.type == "azure" else shape.base_url
-    default = ProviderSettings(name=name, type=shape.type, base_url=given or usual)
+    default = ProviderSettings(name=name, type=shape.type, base_url=_address(shape, cloud))
     unset = next((document.unset[(*loc, *key)] for key in KEY_PLACES if (*loc, *key) in document.unset), None)
     off_reason = _off_reason(shape, unset)
     key = shape.vertex.express_key if shape.vertex else shape.api_key
@@ -173,6 +170,16 @@ def _provider(
         ),
         line=document.line(loc),
     )
+
+
+def _address(shape: ProviderShape, cloud: Cloud | None) -> str:
+    """Where the provider is: as configured, else where its vendor has it."""
+    if shape.base_url:
+        return resource_url(shape.base_url) if shape.type == "azure" else shape.base_url
+    if cloud is not None:
+        return cloud_url(cloud)
+    legnext = shape.type == "midjourney" and shape.midjourney.dialect == "legnext"
+    return LEGNEXT_URL if legnext else DEFAULT_BASE_URLS[shape.type]
 
 
 def _off_reason(shape: ProviderShape, unset: str | None) -> str:

@@ -9,16 +9,15 @@ from typing import Annotated
 from msgspec import Struct, structs
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from providers.catalogue import Catalogue, ImageCapabilities, ModelInfo, PixelLimits
-from providers.options import Place, Workflow
+from providers.catalogue import Catalogue, ModelInfo
 from providers.types import JsonObject, JsonValue
+from providers.workflows import Place, Workflow, abilities_of
 from router.errors import Problem
 from router.settings.document import Document, Loc
 from router.settings.fields import Shape, Text
 from router.settings.validate import nearest
 from router.settings.values import ProviderSettings, Settings
 
-_PIXELS = PixelLimits(multiple=8, min_side=64, max_side=4096)
 _NUMBERS = ("seed", "width", "height")
 _EDITOR = "is saved for the editor: use 'Export (API)' of its workflow menu"
 
@@ -100,10 +99,6 @@ def with_workflows(catalogue: Catalogue, workflows: Mapping[str, Mapping[str, Wo
 
 
 def _described(row: ModelInfo, workflow: Workflow) -> ModelInfo:
-    limits = (row.image.pixels if row.image is not None else None) or _PIXELS
-    able = ImageCapabilities(
-        pixels=limits if workflow.width else None, references=len(workflow.images), mask=bool(workflow.mask)
-    )
     return structs.replace(
         row,
         kind="image",
@@ -111,7 +106,7 @@ def _described(row: ModelInfo, workflow: Workflow) -> ModelInfo:
         outputs=frozenset({"image"}),
         tools=False,
         json_schema=False,
-        image=able,
+        image=abilities_of(workflow, row.image),
     )
 
 

@@ -11,7 +11,8 @@ from typing import Literal
 from msgspec import Struct
 
 from providers.catalogue import ModelInfo
-from providers.options import AzureOptions, Cloud, GeminiOptions, MidjourneyOptions, Workflow
+from providers.options import AzureOptions, Cloud, GeminiOptions, MidjourneyOptions
+from providers.workflows import Workflow
 from router.errors import Problem
 
 ProviderType = Literal[

@@ -17,8 +17,8 @@ from PIL import Image
 from providers.comfyui import translate
 from providers.comfyui.adapter import ComfyProvider
 from providers.errors import BadResponseError, ModelNotFoundError, UnavailableError
-from providers.options import Place
 from providers.types import ImageInput, ImageRequest
+from providers.workflows import Place
 from router.errors import Problem
 from router.settings import Settings, inspect_settings, settings_schema
 

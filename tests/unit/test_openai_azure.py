@@ -105,6 +105,13 @@ def inspected(folder: Path, provider: str) -> tuple[Settings, tuple[Problem, ...
     return inspect_settings(file, {})
 
 
+@pytest.mark.parametrize("version", ["2024-10-21", '"2024-10-21"', "2025-04-01-preview", "preview"])
+def test_a_version_may_be_written_as_it_is(tmp_path: Path, version: str) -> None:
+    settings, problems = inspected(tmp_path, f"type: azure\n    base_url: {URL}\n    azure: {{api_version: {version}}}")
+    assert problems == ()
+    assert settings.providers["up"].options.azure.api_version == version.strip('"')
+
+
 @pytest.mark.parametrize("ending", ["", "/", "/openai", "/openai/v1", "/openai/v1/"])
 def test_an_address_is_the_resources_however_it_was_copied(tmp_path: Path, ending: str) -> None:
     settings, problems = inspected(tmp_path, f'type: azure\n    api_key: k\n    base_url: "{URL}{ending}"')
