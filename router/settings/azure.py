@@ -7,11 +7,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from providers.catalogue import lookup
 from providers.options import AzureOptions
 from router.errors import Problem
 from router.settings.document import Document, Loc
 from router.settings.fields import Shape, Text
-from router.settings.values import ProviderSettings
+from router.settings.validate import nearest
+from router.settings.values import ProviderSettings, Settings
 
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?|[a-z][a-z0-9]*")
 _DEPLOYMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -54,6 +56,15 @@ def resource_url(base_url: str) -> str:
     """The resource itself, of an address that may end in one of the API's paths."""
     ending = next((path for path in _PATHS if base_url.endswith(path)), "")
     return base_url.removesuffix(ending)
+
+
+def azure_warnings(settings: Settings, document: Document) -> Iterator[Problem]:
+    """Models with a deployment that the catalogue does not know: mostly names that are spelt otherwise."""
+    for name, provider in settings.providers.items():
+        for model in provider.options.azure.deployments:
+            if not lookup(settings.catalogue, name, model).known:
+                message = f"{model!r} is not in the catalogue{nearest(model, settings.catalogue)}"
+                yield document.problem(("providers", name, "azure", "deployments", model), message)
 
 
 def azure_problems(providers: Mapping[str, ProviderSettings], document: Document) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from providers.catalogue import lookup
 from router.errors import Problem
-from router.settings.azure import azure_problems
+from router.settings.azure import azure_problems, azure_warnings
 from router.settings.comfyui import comfyui_problems
 from router.settings.document import Document, Loc
 from router.settings.google import google_problems
@@ -62,7 +62,7 @@ def _bucket_problems(settings: Settings, document: Document) -> Iterator[Problem
 
 def find_warnings(settings: Settings, document: Document) -> list[Problem]:
     """What works, but hardly as it was meant."""
-    warnings = []
+    warnings = [*azure_warnings(settings, document)]
     live = any(provider.enabled for provider in settings.providers.values())  # else the sandbox serves all of them
     for model in settings.models.values():
         loc: Loc = ("models", model.name)

@@ -101,7 +101,7 @@ def test_the_wait_is_in_a_header_or_at_last_in_words(headers: dict[str, str], wa
 def inspected(folder: Path, provider: str) -> tuple[Settings, tuple[Problem, ...]]:
     file = folder / "turnout.yaml"
     file.write_text(f"providers:\n  up:\n    {provider}\nmodels:\n  chat: {{targets: [up/gpt-5.5]}}\n")
-    (folder / "models.yaml").write_text("models: {}\n")
+    (folder / "models.yaml").write_text("models: {gpt-5.5: {}}\n")
     return inspect_settings(file, {})
 
 
@@ -118,6 +118,14 @@ def test_an_address_is_the_resources_however_it_was_copied(tmp_path: Path, endin
     assert problems == ()
     assert (settings.providers["up"].base_url, settings.providers["up"].enabled) == (URL, True)
     assert use_sandbox(settings, "http://s").providers["up"].base_url == "http://s/p/up/azure"
+
+
+def test_a_deployment_of_a_model_that_nobody_knows_is_worth_a_warning(tmp_path: Path) -> None:
+    deployed = "azure:\n      deployments:\n        gpt-5.5: talk\n        gpt-5: talk"
+    settings, problems = inspected(tmp_path, f"type: azure\n    base_url: {URL}\n    {deployed}")
+    assert problems == ()
+    (warning,) = settings.warnings
+    assert (warning.line, warning.message) == (8, "'gpt-5' is not in the catalogue; did you mean 'gpt-5.5'?")
 
 
 @pytest.mark.parametrize(
