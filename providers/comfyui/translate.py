@@ -29,6 +29,7 @@ from providers.workflows import Place, Workflow, abilities_of
 
 _OWN_TEXTS = (b"prompt\0", b"workflow\0")  # PNG texts in which the server writes down its whole graph
 _TEXT_CHUNKS = frozenset({b"tEXt", b"iTXt", b"zTXt"})
+_SIGNED = b"caBX"  # holds C2PA's manifest, which any change would break
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST = 200  # characters of what a node says is wrong
 
@@ -154,13 +155,15 @@ def view_error_from(status: int, headers: Mapping[str, str], body: bytes, now: d
 
 
 def without_graph(data: bytes) -> bytes:
-    """A PNG without the texts in which the server writes the operator's graph; anything else as it is."""
+    """A PNG without the texts that hold the operator's graph; anything else, and a signed one, as it is."""
     if not data.startswith(_PNG):
         return data
     kept, place = [_PNG], len(_PNG)
     while place + 12 <= len(data):
         end = place + 12 + int.from_bytes(data[place : place + 4], "big")
         kind, beginning = data[place + 4 : place + 8], data[place + 8 : place + 20]
+        if kind == _SIGNED:
+            return data
         if not (kind in _TEXT_CHUNKS and beginning.startswith(_OWN_TEXTS)):
             kept.append(data[place:end])
         place = end

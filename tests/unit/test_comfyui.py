@@ -142,6 +142,10 @@ def test_only_texts_with_graphs_are_taken_out_of_a_png() -> None:
     png = picture(8, 8)
     assert translate.without_graph(png) == png
     assert translate.without_graph(b"\xff\xd8\xff no png") == b"\xff\xd8\xff no png"
+    graph, manifest = b"\0\0\0\x09tEXtprompt\0{}crc-", b"\0\0\0\x02caBX..crc-"
+    assert translate.without_graph(png[:33] + graph + png[33:]) == png
+    signed = png[:33] + graph + manifest + png[33:]
+    assert translate.without_graph(signed) == signed
     truncated = png[:40]
     assert translate.without_graph(truncated).startswith(b"\x89PNG")
 
