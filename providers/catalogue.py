@@ -79,7 +79,8 @@ class PixelLimits(Struct, frozen=True, kw_only=True):
 class ImageCapabilities(Struct, frozen=True, kw_only=True):
     """What an image model takes. `tiers`, `ratios`, `sizes` empty: pixels are sent, within `pixels` if that is known.
 
-    `per_call` is how many pictures one upstream call can make; more than that is fanned out.
+    `per_call` is how many pictures one upstream call can make; more than that is fanned out. `prompt_chars` is the
+    longest prompt that it reads to the end, in characters; 0: nobody knows.
     """
 
     tiers: tuple[str, ...] = ()
@@ -93,6 +94,7 @@ class ImageCapabilities(Struct, frozen=True, kw_only=True):
     transparent: bool = False
     qualities: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    prompt_chars: int = 0
 
 
 class EmbeddingCapabilities(Struct, frozen=True, kw_only=True):

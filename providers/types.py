@@ -199,7 +199,8 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
 
     `extra` holds the caller's fields that the router does not know, for OpenAI-compatible backends.
     How the answer is delivered (`response_format`) is the edge's business and not here. `partial_images` is how many
-    previews the caller would like to see on the way; backends that make none ignore it.
+    previews the caller would like to see on the way; backends that make none ignore it. `prompt_is_final`: it was
+    rewritten already; a backend that rewrites prompts itself is told not to, where it can be told.
     """
 
     model: str
@@ -218,6 +219,7 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
     images: tuple[ImageInput, ...] = ()
     mask: ImageInput | None = None
     partial_images: int = 0
+    prompt_is_final: bool = False
     strict: bool = False
     extra: Mapping[str, JsonValue] = {}
 
@@ -228,6 +230,10 @@ class GeneratedImage(Struct, frozen=True, kw_only=True):
     data: bytes
     mime: str
     revised_prompt: str | None = None
+
+    def as_input(self) -> ImageInput:
+        """The same picture as one to be edited."""
+        return ImageInput(self.data, self.mime, f"image.{self.mime.removeprefix('image/')}")
 
 
 class ImagePreview(Struct, frozen=True, kw_only=True):

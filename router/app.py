@@ -34,6 +34,7 @@ from router.api.responses.memory import ItemMemory
 from router.api.route import RouteHandler
 from router.errors import InvalidRequestError, NotFoundError, RouterError
 from router.pictures.bucket import BucketStore
+from router.pictures.enhancement.rewrites import Rewrites
 from router.pictures.signing import Signer
 from router.pictures.store import PictureStore, Store, kept_swept
 from router.routing.health import Health
@@ -45,7 +46,7 @@ _PREFIXES = ("/v1", "", "/openai/v1")
 _EXPOSED = (
     "x-request-id", "retry-after", "openai-processing-ms", "x-router-model", "x-router-provider", "x-router-attempts",
     "x-router-reason", "x-router-cost-usd", "x-router-overhead-ms", "x-router-warnings", "x-router-sandbox",
-    "x-router-expected-cost-usd", "idempotent-replayed", "location", "preference-applied",
+    "x-router-expected-cost-usd", "x-router-enhance-cost-usd", "idempotent-replayed", "location", "preference-applied",
 )  # fmt: skip
 
 
@@ -182,7 +183,8 @@ def _add_routes(app: FastAPI, gateway: Gateway, store: Store, media: Fetcher | N
     embed: ASGIApp = Endpoint(gateway, "embedding", embeddings)
     configured = gateway.settings.images
     signer = None if configured.signing is None else Signer(configured.signing)
-    images = ImageService(store, media, Coalescer(), ImageJobs(configured.ttl_s), signer)
+    rewrites = Rewrites(gateway.health.now)
+    images = ImageService(store, media, Coalescer(), ImageJobs(configured.ttl_s), rewrites, signer)
     generate: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_generation, images))
     edit: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_edit, images))
     vary: ASGIApp = Endpoint(gateway, "image", ImageHandler(parse_variation, images))

@@ -68,6 +68,7 @@ def to_task(request: ImageRequest, info: ModelInfo) -> Translated:
         "seed": request.seed,
         "output_format": request.output_format if request.output_format in _FORMATS else "png",
         **_pictures(request, able),
+        "prompt_upsampling": False if request.prompt_is_final else None,
         **own_fields(request, _OWN),
     }
     return Translated(orjson.dumps({name: value for name, value in fields.items() if value is not None}), warnings)

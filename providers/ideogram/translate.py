@@ -87,6 +87,7 @@ def to_call(request: ImageRequest, model: str, info: ModelInfo) -> Outgoing:
         "aspect_ratio": (fitted.ratio.replace(":", "x") if old else fitted.ratio) or None,
         "seed": request.seed,
         "rendering_speed": _SPEEDS.get(request.quality or ""),
+        "magic_prompt": "OFF" if old and request.prompt_is_final else None,
         **own_fields(request, _OWN),
     }
     fields = {name: value for name, value in fields.items() if value is not None}

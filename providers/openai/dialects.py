@@ -25,7 +25,8 @@ class ImageDialect(Struct, frozen=True, kw_only=True):
     `edit_path` is where pictures go along ("": the same), as `pictures` places them. `fixed` is sent always unless the
     caller sets it. `size` names how it is told: two sides, a shape (`aspect_ratio`, `resolution`) or one word. `takes`
     are OpenAI's optional fields that it knows, `own` its others that callers may set. `formats` are those it makes,
-    where it lets one choose. `usual` describes a model that the catalogue does not.
+    where it lets one choose. `unrewritten` is sent beside a prompt that is not to be rewritten once more. `usual`
+    describes a model that the catalogue does not.
     """
 
     path: str = "/images/generations"
@@ -35,6 +36,7 @@ class ImageDialect(Struct, frozen=True, kw_only=True):
     takes: frozenset[str]
     own: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    unrewritten: Mapping[str, JsonValue] = {}
     pictures: Place
     usual: ImageCapabilities
 
@@ -70,6 +72,7 @@ def to_dialect(request: ImageRequest, model: str, info: ModelInfo, dialect: Imag
     }
     fields: JsonObject = {
         **dialect.fixed,
+        **(dialect.unrewritten if request.prompt_is_final else {}),
         **own_fields(request, dialect.own),
         "model": model,
         "prompt": request.prompt if "negative_prompt" in dialect.takes else prompt_of(request),
@@ -167,6 +170,7 @@ SEEDREAM = ImageDialect(
         "optimize_prompt_options", "tools", "guidance_scale",
     ),
     formats=(),
+    unrewritten={"optimize_prompt": False},
     pictures=_list,
     usual=ImageCapabilities(
         pixels=PixelLimits(multiple=16, min_side=240, max_side=16384, min_area=3_686_400, max_area=16_777_216),

@@ -25,7 +25,7 @@ its own.
 With tools declared a user turn is answered with calls: to the tools that the text names (all of them, in parallel), or
 else to the first one; two or more capitalised words ("Oslo and Rome") give one call each. Arguments fit the tool's
 schema. Once the last step has its results the answer quotes those of all steps. With a JSON schema the text is an
-instance of it.
+instance of it; two schemas it knows, see `enhancement.py`: prompts of pictures it rewrites, and pictures it judges.
 """
 
 import hashlib
@@ -38,6 +38,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from providers.sandbox.enhancement import enhancement_of
 from providers.sandbox.instances import NoInstanceError, instance_of
 
 _MOST_CALLS = 16
@@ -179,6 +180,8 @@ def _thoughts(prompt: Prompt, tokens: int) -> str:
 
 def _text(prompt: Prompt, *, commanded: bool) -> str:
     if prompt.schema is not None or prompt.json_object:
+        if prompt.schema and (known := enhancement_of(prompt.schema, prompt.text, prompt.seed)) is not None:
+            return known
         return orjson.dumps(_structured(prompt)).decode()
     if prompt.steps:
         quoted = "; ".join(f"{name} returned {content}" for step in prompt.steps for name, content in step)

@@ -209,7 +209,7 @@ def _prompt(payload: Json, seed: int) -> Prompt:
         max_tokens=payload.get("max_completion_tokens") or payload.get("max_tokens"),
         stop=(stop,) if isinstance(stop, str) else tuple(stop),
         thinking=_EFFORT_TOKENS.get(effort, 0),
-        seed=seed,
+        seed=seed ^ (payload.get("seed") or 0),
     )
 
 

@@ -3,7 +3,7 @@
 Labels come from configuration only: a model that only a client's text named is counted as "(other)".
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from providers.catalogue import Catalogue
 from providers.types import Usage
 from router.accounting.instruments import Distribution, Tally
 from router.accounting.record import RequestRecord
+from router.accounting.steps import Step
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate
 
@@ -77,6 +78,18 @@ class Metrics:
             registry=registry,
         )
         self._hedges = Tally("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
+        self._rewrites = Tally(
+            "router_enhance_rewrites",
+            "Prompts that were to be worded anew, by outcome.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._helpers = Tally(
+            "router_enhance_cost_usd",
+            "Cost of the models that help image requests, by what they did; router_cost_usd holds it too.",
+            ("step",),
+            registry=registry,
+        )
         self.inflight = Gauge("router_inflight", "Client requests under way.", registry=registry)
         labels = ("gen_ai_provider_name", "gen_ai_request_model")
         self._tokens = Distribution(
@@ -115,8 +128,11 @@ class Metrics:
         self._requests.labels(model, str(record.status)).inc()
         self._overhead.observe(record.overhead_s)
         attempts = record.attempts
-        for position, attempt in enumerate(attempts):
-            self._count_attempt(attempt, last=position == len(attempts) - 1)
+        self._count_attempts(attempts)
+        for step in record.steps:
+            self._count_step(step)
+        if record.enhanced is not None and record.enhanced.rewrite:
+            self._rewrites.labels(record.enhanced.rewrite).inc()
         for spent in record.spent:
             self._of(spent.candidate).book(spent.usage, spent.cost_usd, spent.cost_source)
         mend = record.mend
@@ -138,13 +154,26 @@ class Metrics:
             served = self._served[key] = _Served(self, *key)
         return served
 
-    def _count_attempt(self, attempt: Attempt, *, last: bool) -> None:
-        outcome = attempt.outcome
-        self._attempts.labels(attempt.candidate.provider, self._label(attempt.candidate), outcome).inc()
-        if attempt.hedge:
-            self._hedges.labels(_HEDGES.get(outcome, "failed")).inc()
-        if not (last or attempt.outrun):
-            self._failovers.labels(outcome).inc()
+    def _count_step(self, step: Step) -> None:
+        """A further call of a request: its attempts, and what it cost under the target that answered."""
+        self._count_attempts(step.attempts)
+        served = step.served_by
+        if served is None:
+            return
+        self._of(served).book(step.usage, step.cost_usd, step.cost_source)
+        if step.purpose != "round" and step.cost_usd is not None:
+            self._helpers.labels(step.purpose).inc(float(step.cost_usd))
+
+    def _count_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """The attempts of one dispatch: every one but the last was given up for the next."""
+        last = len(attempts) - 1
+        for position, attempt in enumerate(attempts):
+            outcome = attempt.outcome
+            self._attempts.labels(attempt.candidate.provider, self._label(attempt.candidate), outcome).inc()
+            if attempt.hedge:
+                self._hedges.labels(_HEDGES.get(outcome, "failed")).inc()
+            if not (position == last or attempt.outrun):
+                self._failovers.labels(outcome).inc()
 
     def _label(self, candidate: Candidate) -> str:
         return candidate.model if candidate.name in self._known else _OTHER

@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from providers.errors import ProviderError
 from providers.types import ImageSize, JsonObject, Usage
+from router.accounting.steps import Cost, Enhanced, Purpose, Step, attempt_json, cost_sum, served_by
 from router.routing.cost import actual_cost, usage_cost
 from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
 from router.settings.values import StreamMode
 
 _EPOCH = date(1970, 1, 1)
 Joint = Literal["afresh", "prefill", "instruction"]
-_CERTAINTY = ("unknown", "estimated", "catalogue", "reported")  # of a cost; a sum is as certain as its weakest part
 CLIENT_CLOSED = 499  # the client left; nginx's number, for logs and metrics only
 
 
@@ -59,7 +59,8 @@ class RequestRecord(Struct, eq=False):
     `created` is Unix time; other times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is
     the time that went into media by URL before. `interrupted` is set when a stream broke off after its first content;
     such a request still has status 200 on the wire. `usage` and `cost_usd` are those of the attempt that answered,
-    `spent` has what others cost, and the totals are what was billed for the request. Once closed it keeps what it can
+    `spent` has what others cost, `steps` are further calls for the same request, which took `steps_s` in all, and the
+    totals are what was billed for the request. Once closed it keeps what it can
     show and not the plan: thousands of those would push what the next request needs out of the processor's caches.
     """
 
@@ -85,6 +86,9 @@ class RequestRecord(Struct, eq=False):
     mend: Mend | None = None
     first_content_s: float | None = None
     fetch_s: float = 0.0
+    steps: tuple[Step, ...] = ()
+    steps_s: float = 0.0
+    enhanced: Enhanced | None = None
     overhead_s: float = 0.0
     warnings: tuple[str, ...] = ()
     reason: str | None = None
@@ -98,8 +102,7 @@ class RequestRecord(Struct, eq=False):
     @property
     def served_by(self) -> Candidate | None:
         """The candidate that answered, if one did."""
-        last = self.attempts[-1] if self.attempts else None
-        return last.candidate if last is not None and last.error is None and not last.abandoned else None
+        return served_by(self.attempts)
 
     def settle(
         self,
@@ -148,28 +151,64 @@ class RequestRecord(Struct, eq=False):
         if self.mend is not None:
             self.mend = replace(self.mend, joint=joint)
 
+    def begin(self, purpose: Purpose) -> Step:
+        """A further call begins."""
+        step = Step(purpose)
+        self.steps += (step,)
+        return step
+
     @property
     def total_usage(self) -> Usage | None:
-        """All tokens that were billed, those of attempts that were given up included."""
-        if not self.spent:
+        """All tokens that were billed for the answer, those of attempts that were given up and of pictures that were
+        made once more included; not those of helping models.
+        """
+        if not self.spent and not self.steps:
             return self.usage
-        return Usage.total([*(each.usage for each in self.spent), *([self.usage] if self.usage else [])])
+        rounds = [step.usage for step in self.steps if step.purpose == "round" and step.served_by is not None]
+        if all(usage is None for usage in (self.usage, *rounds)) and not self.spent:
+            return None
+        counted = [usage or Usage(estimated=True) for usage in rounds]  # a sum with a gap is no count
+        if self.usage is not None or rounds:
+            counted.append(self.usage or Usage(estimated=True))
+        return Usage.total([*(each.usage for each in self.spent), *counted])
 
     @property
     def total_cost(self) -> tuple[Decimal | None, str]:
         """All that was billed in USD, None when a part of it is unknown, and where the figure is from."""
-        if not self.spent:
+        if not self.spent and not self.steps:
             return self.cost_usd, self.cost_source
-        parts = [(each.cost_usd, each.cost_source) for each in self.spent]
-        if self.served_by is not None:
-            parts.append((self.cost_usd, self.cost_source))
-        known = [cost for cost, _ in parts if cost is not None]
-        source = min((source for _, source in parts), key=_CERTAINTY.index)
-        return (sum(known, Decimal(0)), source) if len(known) == len(parts) else (None, "unknown")
+        return cost_sum(self._answer_parts() + self._step_parts("rewrite", "critique"))
+
+    @property
+    def answer_cost(self) -> Decimal | None:
+        """The same without the helping models: what `total_usage` cost."""
+        return cost_sum(self._answer_parts())[0]
+
+    @property
+    def helpers_cost(self) -> Decimal | None:
+        """What the helping models cost, in USD; None when a part of it is unknown."""
+        return self._steps_cost("rewrite", "critique")
+
+    @property
+    def added_cost(self) -> Decimal | None:
+        """What all steps cost, in USD; None when a part of it is unknown."""
+        return self._steps_cost("rewrite", "critique", "round")
+
+    def _answer_parts(self) -> list[Cost]:
+        own = [(self.cost_usd, self.cost_source)] if self.served_by is not None else []
+        return [*((each.cost_usd, each.cost_source) for each in self.spent), *own, *self._step_parts("round")]
+
+    def _steps_cost(self, *purposes: Purpose) -> Decimal | None:
+        parts = self._step_parts(*purposes)
+        return cost_sum(parts)[0] if parts else Decimal(0)
+
+    def _step_parts(self, *purposes: Purpose) -> list[Cost]:
+        billed = (step for step in self.steps if step.purpose in purposes and step.served_by is not None)
+        return [(step.cost_usd, step.cost_source) for step in billed]
 
     def measure_overhead(self, now: float) -> float:
         """Note the seconds so far that were not spent waiting for others; called when the answer starts."""
-        ours_s = now - self.started - self.fetch_s
+        ours_s = now - self.started - self.fetch_s - self.steps_s
         for attempt in self.attempts:
             ours_s -= attempt.duration_s - attempt.beside_s
         self.overhead_s = ours_s if ours_s > 0 else 0.0
@@ -215,6 +254,7 @@ class RequestRecord(Struct, eq=False):
             "images": self.images,
             "warnings": list(self.warnings),
             "attempts": [self._attempt_json(place) for place in range(len(self.attempts))],
+            "enhance": self._enhanced_json(),
             "excluded": [{"target": entry.name, "reason": entry.reason} for entry in self.excluded],
         }
 
@@ -231,21 +271,18 @@ class RequestRecord(Struct, eq=False):
             "joint": mend.joint,
         }
 
+    def enhance_json(self) -> JsonObject:
+        """What an answer says of its enhancement; empty where there was none."""
+        return self.enhanced.as_json(self.helpers_cost) if self.enhanced else {}
+
+    def _enhanced_json(self) -> JsonObject | None:
+        if self.enhanced is None and not self.steps:
+            return None
+        rewrite = self.enhanced.rewrite if self.enhanced else ""
+        return {**self.enhance_json(), "rewrite": rewrite or None, "steps": [step.as_json() for step in self.steps]}
+
     def _attempt_json(self, place: int) -> JsonObject:
-        attempt = self.attempts[place]
-        candidate = attempt.candidate
-        expected = candidate.expected_cost_usd
-        shown: JsonObject = {
-            "target": candidate.name,
-            "outcome": attempt.outcome,
-            "status": attempt.error.status if attempt.error else None,
-            "duration_ms": round(attempt.duration_s * 1000, 3),
-            "predicted_ms": round(candidate.prediction.total_ms, 1),
-            "predicted_ttft_ms": round(candidate.prediction.ttft_ms, 1),
-            "expected_cost_usd": None if expected is None else float(expected),
-        }
-        if attempt.hedge:
-            shown["hedge"] = True
+        shown = attempt_json(self.attempts[place])
         for spent in self.spent:
             if spent.attempt == place:  # with no cost of its own the request's is that of the attempt that answered
                 cost = None if spent.cost_usd is None else float(spent.cost_usd)

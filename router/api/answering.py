@@ -12,7 +12,7 @@ from providers.streams import PrimedStream, prime
 from providers.types import ChatResponse
 from router.api.chat_request import ParsedChat
 from router.api.envelope import Headers
-from router.api.gateway import Exchange, common_headers, watched
+from router.api.gateway import Exchange, Gateway, common_headers, watched
 from router.api.media import load_media
 from router.api.streaming.buffered import answer_buffered
 from router.api.streaming.continuation import obstacle
@@ -20,8 +20,8 @@ from router.api.streaming.live import asked_of, relay, settle
 from router.api.streaming.outrun import discard_answers, discard_streams
 from router.api.streaming.repair import MendingStream
 from router.api.streaming.wire import Begun, Wire
-from router.routing.dispatch import dispatch
-from router.routing.plan import Candidate, Outcome, Plan
+from router.routing.dispatch import Discard, dispatch
+from router.routing.plan import Attempt, Candidate, Outcome, Plan
 
 
 async def answer_chat(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
@@ -37,17 +37,8 @@ async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
     await load_media(exchange, parsed.request)
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
-
-    async def call(candidate: Candidate) -> ChatResponse:
-        provider = gateway.chat_providers[candidate.provider]
-        return await provider.complete(asked_of(candidate, parsed.request), candidate.model)
-
-    outcome = await dispatch(plan, call, gateway.health, record.attempts, discard_answers(record))
-    response = outcome.value
+    response = (await complete(gateway, parsed, plan, record.attempts, discard_answers(record))).value
     now = gateway.health.now()
-    served = outcome.served_by
-    state = gateway.health.target(served.provider, served.model, served.info)
-    state.latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, response.usage.completion_tokens, now)
     settle(exchange, parsed, response.usage)
     record.served_model = response.model
     record.warnings = wire.told((*plan.warnings, *response.warnings))
@@ -56,6 +47,29 @@ async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
     headers.append((b"openai-processing-ms", str(round((now - record.started) * 1000)).encode()))
     await exchange.answer(200, headers, wire.whole(response, record.total_cost[0]))
     return 200
+
+
+async def complete(
+    gateway: Gateway,
+    parsed: ParsedChat,
+    plan: Plan,
+    attempts: list[Attempt],
+    discard: Discard[ChatResponse] | None = None,
+) -> Outcome[ChatResponse]:
+    """A whole answer from one of the plan's candidates; what it tells of their latency is learned.
+
+    Without `discard` nobody is asked beside a late one.
+    """
+
+    async def call(candidate: Candidate) -> ChatResponse:
+        provider = gateway.chat_providers[candidate.provider]
+        return await provider.complete(asked_of(candidate, parsed.request), candidate.model)
+
+    outcome = await dispatch(plan, call, gateway.health, attempts, discard)
+    served, tokens = outcome.served_by, outcome.value.usage.completion_tokens
+    latency = gateway.health.target(served.provider, served.model, served.info).latency
+    latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, tokens, gateway.health.now())
+    return outcome
 
 
 async def _stream(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:

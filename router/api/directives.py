@@ -4,37 +4,46 @@ from collections.abc import Callable, Mapping, MutableMapping
 from decimal import Decimal, InvalidOperation
 from typing import get_args
 
+import orjson
 from starlette.types import Scope
 
 from providers.types import JsonValue
 from router.api.body import headers_of
 from router.errors import InvalidRequestError
-from router.routing.plan import Directives
+from router.routing.plan import Directives, Enhance
 from router.settings.values import StreamMode
 
 _MAX_NAMES = 50
 _MAX_DIGITS = 40
 _MAX_NAME_LENGTH = 256
 _SORTS: tuple[str, ...] = ("cost", "latency", "quality")
-_SUFFIXES: Mapping[str, str] = {":nitro": "latency", ":floor": "cost"}  # OpenRouter's
+_MAX_ROUNDS = 2  # each may cost another picture
+_SUFFIXES: Mapping[str, tuple[str, object]] = {  # the first two are OpenRouter's
+    ":nitro": ("sort", "latency"),
+    ":floor": ("sort", "cost"),
+    ":enhanced": ("enhance", Enhance()),
+}
+_FOR_PICTURES = frozenset({"enhance"})
 _OPENROUTER_SORT: Mapping[str, str] = {"price": "cost", "latency": "latency", "throughput": "latency"}
 
 
-def take_directives(scope: Scope, fields: MutableMapping[str, JsonValue], model: str) -> tuple[str, Directives]:
+def take_directives(
+    scope: Scope, fields: MutableMapping[str, JsonValue], model: str, *, pictures: bool = False
+) -> tuple[str, Directives]:
     """Remove every routing field from `fields` and give the public model name and the directives.
 
-    Precedence: body `router`, then headers, then OpenRouter's `provider`/`models`, LiteLLM's `fallbacks` and a model
-    suffix. Raises 400 naming the field.
+    Precedence: body `router`, then headers, then OpenRouter's `provider`/`models`, LiteLLM's `fallbacks` and model
+    suffixes. What only image requests know (`pictures`) is refused elsewhere in the body, and is no header or suffix
+    there. Raises 400 naming the field.
     """
     found: dict[str, object] = {}
-    for suffix, sort in _SUFFIXES.items():
-        if model.endswith(suffix):
-            model, found["sort"] = model.removesuffix(suffix), sort
+    if ":" in model:
+        model = _take_suffixes(model, found, pictures=pictures)
     _dialects(fields, found)
     headers = headers_of(scope)
     if not _HEADERS.keys().isdisjoint(headers):
         for name, key in _HEADERS.items():
-            if name in headers:
+            if name in headers and (pictures or key not in _FOR_PICTURES):
                 found[key] = _READERS[key](headers[name].decode("latin-1").strip(), f"header {name.decode()}")
     own = fields.pop("router", None)
     if own is not None:
@@ -47,12 +56,26 @@ def take_directives(scope: Scope, fields: MutableMapping[str, JsonValue], model:
                     param=f"router.{key[:64]}",
                     code="unknown_parameter",
                 )
+            if key in _FOR_PICTURES and not pictures:
+                raise InvalidRequestError(
+                    f"'router.{key}' is for image requests", param=f"router.{key}", code="unsupported_parameter"
+                )
             if value is not None:
                 found[key] = _READERS[key](value, f"router.{key}")
     return model, Directives(**found) if found else _NONE  # type: ignore[arg-type]  # each reader gives its field's type
 
 
 _NONE = Directives()
+
+
+def _take_suffixes(model: str, found: dict[str, object], *, pictures: bool) -> str:
+    """The name without its suffixes, which may stand in any order; what they mean goes into `found`."""
+    while True:
+        name, colon, word = model.rpartition(":")
+        meant = _SUFFIXES.get(colon + word)
+        if meant is None or (meant[0] in _FOR_PICTURES and not pictures):
+            return model
+        model, found[meant[0]] = name, meant[1]
 
 
 def _dialects(fields: MutableMapping[str, JsonValue], found: dict[str, object]) -> None:
@@ -129,6 +152,33 @@ def _flag(value: object, where: str) -> bool:
     return value
 
 
+def _enhance(value: object, where: str) -> Enhance | None:
+    """True: all of it, as the operator has set it. An object: what it names. A header holds either as text."""
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError as exc:
+            raise _invalid(where, "true, false or an object", value) from exc
+    if not isinstance(value, dict):
+        return Enhance() if _flag(value, where) else None
+    for key in value:
+        if key not in ("rewrite", "critique"):
+            raise InvalidRequestError(
+                f"unknown field '{where}.{str(key)[:64]}'; known: critique, rewrite",
+                param=f"{where}.{str(key)[:64]}",
+                code="unknown_parameter",
+            )
+    rewrite = value.get("rewrite")
+    return Enhance(rewrite is not None and _flag(rewrite, f"{where}.rewrite"), _rounds(value, f"{where}.critique"))
+
+
+def _rounds(value: Mapping[str, object], where: str) -> int:
+    rounds = value.get("critique") or 0
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or not 0 <= rounds <= _MAX_ROUNDS:
+        raise _invalid(where, f"a number of rounds from 0 to {_MAX_ROUNDS}", rounds)
+    return rounds
+
+
 def _invalid(where: str, wanted: str, got: object) -> InvalidRequestError:
     return InvalidRequestError(f"'{where}' must be {wanted}, got {str(got)[:64]!r}", param=where)
 
@@ -145,5 +195,6 @@ _READERS: Mapping[str, Callable[[object, str], object]] = {
     "allow_fallbacks": _flag,
     "stream_mode": _stream_mode,
     "strict": _flag,
+    "enhance": _enhance,
 }
 _HEADERS = {f"x-router-{key.replace('_', '-')}".encode(): key for key in _READERS}

@@ -276,9 +276,11 @@ def common_headers(gateway: Gateway, record: RequestRecord) -> Headers:
     candidate = record.served_by
     if candidate is not None:
         headers += _served_headers(candidate.provider, candidate.model)
-    cost_usd = record.total_cost[0] if record.spent else record.cost_usd
+    cost_usd = record.total_cost[0] if record.spent or record.steps else record.cost_usd
     if cost_usd is not None:
         headers.append((b"x-router-cost-usd", f"{cost_usd:f}".encode()))
+    if record.enhanced is not None and (helpers := record.helpers_cost) is not None:
+        headers.append((b"x-router-enhance-cost-usd", f"{helpers:f}".encode()))
     if record.warnings:
         headers.append((b"x-router-warnings", header_text("; ".join(record.warnings))))
     if gateway.settings.sandbox:

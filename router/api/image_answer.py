@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from providers.types import GeneratedImage, ImageRequest, JsonObject, Usage
 from providers.xmp import Origin
+from router.accounting.record import RequestRecord
 from router.pictures.provenance import is_signed
 from router.pictures.signing import Signer
 from router.pictures.transcode import pixel_size, to_format
@@ -78,6 +79,11 @@ def delivery_warnings(pictures: Sequence[Finished], request: ImageRequest) -> tu
     if any(picture.unsigned for picture in pictures):
         found.append("c2pa=not signed")
     return tuple(found)
+
+
+def told_apart(record: RequestRecord) -> JsonObject:
+    """The router's own object in an answer, where it has something to say there."""
+    return {"router": {"enhance": record.enhance_json()}} if record.enhanced is not None else {}
 
 
 def usage_json(usage: Usage, cost_usd: Decimal | None) -> JsonObject:

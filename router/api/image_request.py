@@ -134,7 +134,7 @@ def build_image_request(fields: dict[str, object], scope: Scope, key: ClientKey,
     model = fields.pop("model", None) or "image"
     if not isinstance(model, str) or len(model) > 512 or not model.isprintable():
         raise InvalidRequestError("'model' must be a model name", param="model", code="invalid_type")
-    model, directives = take_directives(scope, fields, model)  # type: ignore[arg-type]  # values are JSON or uploads
+    model, directives = take_directives(scope, fields, model, pictures=True)  # type: ignore[arg-type]  # values are JSON or uploads
     size, warnings = take_size(fields)
     delivery = _choice(fields, "response_format", frozenset({"b64_json", "url"}), "b64_json")
     stream = _flag(fields, "stream")

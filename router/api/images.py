@@ -15,22 +15,24 @@ from starlette.types import Receive, Scope
 from providers.base import Show
 from providers.errors import ProviderError
 from providers.fetch import Fetcher
-from providers.types import ImageResponse, JsonObject, Usage
+from providers.types import JsonObject, Usage
 from router.api.body import header
 from router.api.coalescing import Coalescer, fingerprint_of, key_of
 from router.api.detached import Answer, detach, send
+from router.api.drawing import draw
+from router.api.enhancing.improving import improved
+from router.api.enhancing.rewording import reworded
+from router.api.enhancing.state import Enhancing
 from router.api.envelope import Headers
 from router.api.gateway import Exchange, ShuttingDownError, common_headers, header_text, watched
-from router.api.image_answer import Finished, delivery_warnings, described, finish, usage_json
+from router.api.image_answer import Finished, delivery_warnings, described, finish, told_apart, usage_json
 from router.api.image_jobs import POLL_S, ImageJobs, prefers_async
 from router.api.image_request import ParsedImage
 from router.api.image_stream import ImageEventWriter
 from router.errors import NotFoundError, RouterError
-from router.pictures.fanout import make_pictures
+from router.pictures.enhancement.rewrites import Rewrites
 from router.pictures.signing import Signer
 from router.pictures.store import MIME_TYPES, PictureStore, Store
-from router.routing.dispatch import dispatch
-from router.routing.plan import Candidate
 from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class ImageService(Struct, frozen=True):
     media: Fetcher | None
     coalescer: Coalescer
     jobs: ImageJobs
+    rewrites: Rewrites
     signer: Signer | None = None
 
 
@@ -131,12 +134,12 @@ class ImageHandler:
 
     async def _whole(self, exchange: Exchange, parsed: ParsedImage) -> Answer:
         gateway, record = exchange.gateway, exchange.record
-        made = await _made(exchange, parsed, self._service.signer)
-        items = [await self._item(exchange, parsed, picture) for picture in made.pictures]
-        first = made.pictures[0]
-        body: JsonObject = {"created": int(time.time()), "data": list(items), **described(first, parsed.request)}
-        if made.usage is not None:
-            body["usage"] = usage_json(made.usage, record.cost_usd)
+        pictures = await _made(exchange, parsed, self._service)
+        items = [await self._item(exchange, parsed, picture) for picture in pictures]
+        body: JsonObject = {"created": int(time.time()), "data": list(items), **described(pictures[0], parsed.request)}
+        if (usage := record.total_usage) is not None:
+            body["usage"] = usage_json(usage, record.answer_cost)
+        body |= told_apart(record)
         record.measure_overhead(gateway.health.now())
         headers = ((b"content-type", b"application/json"), *common_headers(gateway, record))
         return Answer(200, headers, orjson.dumps(body))
@@ -152,12 +155,14 @@ class ImageHandler:
         events = ImageEventWriter(exchange, parsed.request, told)
         try:
             async with events.kept_alive():
-                made = await _made(exchange, parsed, self._service.signer, events.preview)
-                usage = usage_json(made.usage or Usage(), record.cost_usd)
-                for index, picture in enumerate(made.pictures):
-                    last = index == len(made.pictures) - 1  # the counts are those of the whole answer: once is enough
+                pictures = await _made(exchange, parsed, self._service, events.preview)
+                usage = usage_json(record.total_usage or Usage(), record.answer_cost)
+                for index, picture in enumerate(pictures):
                     item = await self._item(exchange, parsed, picture)
-                    await events.completed(picture, item, index, usage if last else usage_json(Usage(), None))
+                    if index < len(pictures) - 1:
+                        await events.completed(picture, item, index, usage_json(Usage(), None))
+                    else:  # what is true of the whole answer is said once
+                        await events.completed(picture, item | told_apart(record), index, usage)
         except asyncio.CancelledError:
             if not (gateway.cutting and exchange.started_response):
                 raise
@@ -185,27 +190,22 @@ class ImageHandler:
         return item
 
 
-class _Made(Struct, frozen=True):
-    """What the upstream made, in the format that was asked for."""
+async def _made(
+    exchange: Exchange, parsed: ParsedImage, service: ImageService, show: Show | None = None
+) -> tuple[Finished, ...]:
+    """Dispatch, account, transcode: the pictures in the format that was asked for. `show` gets previews of the first.
 
-    pictures: tuple[Finished, ...]
-    usage: Usage | None
-
-
-async def _made(exchange: Exchange, parsed: ParsedImage, signer: Signer | None, show: Show | None = None) -> _Made:
-    """Dispatch, account, transcode; `show` gets previews. The record holds cost and warnings when this returns."""
+    The record holds cost, usage and warnings when this returns.
+    """
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
-    request = parsed.request
-
-    async def call(candidate: Candidate) -> ImageResponse:
-        provider = gateway.image_providers[candidate.provider]
-        return await make_pictures(provider, request, candidate.model, candidate.info, show)
-
-    outcome = await dispatch(plan, call, gateway.health, record.attempts)
-    response, served = outcome.value, outcome.served_by
-    latency = gateway.health.target(served.provider, served.model, served.info).latency
-    latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
+    request, wish = parsed.request, parsed.directives.enhance
+    enhancing = None if wish is None else Enhancing(exchange, parsed, wish)
+    if enhancing is not None:
+        request = await reworded(enhancing, service.rewrites)
+        plan = enhancing.plan
+    outcome = await draw(gateway, plan, parsed.features, request, record.attempts, show)
+    response = outcome.value
     record.settle(
         response.usage,
         images=len(response.images),
@@ -214,12 +214,18 @@ async def _made(exchange: Exchange, parsed: ParsedImage, signer: Signer | None, 
         reported=response.reported_cost_usd,
     )
     record.served_model = response.model
+    if enhancing is not None:
+        response = await improved(enhancing, request, outcome)
     default = gateway.settings.images.default_format
-    pictures = tuple([await finish(image, request, default, response.model, signer) for image in response.images])
-    record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *delivery_warnings(pictures, request))
+    pictures = tuple(
+        [await finish(image, request, default, response.model, service.signer) for image in response.images]
+    )
+    told = enhancing.warnings if enhancing is not None else ()
+    lost = delivery_warnings(pictures, request)
+    record.warnings = (*parsed.warnings, *plan.warnings, *told, *response.warnings, *lost)
     if request.partial_images and record.first_content_s is None:
         record.warnings += ("partial_images=ignored: the backend makes none",)
-    return _Made(pictures, response.usage)
+    return pictures
 
 
 def base_url(scope: Scope, settings: Settings) -> str:

@@ -10,8 +10,9 @@ from providers.types import JsonObject, JsonValue
 from router.api.body import read_body, require_json
 from router.api.chat_request import decode_object, parse_chat
 from router.api.embedding_request import parse_embedding
+from router.api.enhancing.preview import preview
 from router.api.gateway import Gateway
-from router.api.image_request import build_image_request, decode_json
+from router.api.image_request import ParsedImage, build_image_request, decode_json
 from router.api.responses.memory import ItemMemory
 from router.api.responses.request import is_for_a_response, parse_responses
 from router.errors import NotFoundError
@@ -39,6 +40,7 @@ class RouteHandler:
         )
         features: Features
         directives: Directives
+        image: ParsedImage | None = None
         top = decode_object(body)
         if is_for_a_response(top):
             asked = parse_responses(body, scope, key, self._memory).chat
@@ -57,7 +59,8 @@ class RouteHandler:
             plan = gateway.plan(features, directives, full=True)
         except (NoCandidateError, AllBlockedError) as exc:
             return JSONResponse(_refused(features, exc))
-        return JSONResponse(_shown(features, plan))
+        enhance = None if image is None else preview(gateway, key, image, plan)
+        return JSONResponse(_shown(features, plan) | ({"enhance": enhance} if enhance else {}))
 
     async def request(self, request: Request) -> Response:
         """One closed request of this caller, by its `x-request-id`."""

@@ -92,6 +92,26 @@ async def to_format(
     return await asyncio.to_thread(_encode, data, wanted, compression, origin), _MIME[wanted]
 
 
+async def reduced(data: bytes, side: int) -> bytes:
+    """A JPEG of the picture with sides of at most `side` pixels. Raises BadResponseError for what does not decode."""
+    return await asyncio.to_thread(_reduced, data, side)
+
+
+def _reduced(data: bytes, side: int) -> bytes:
+    pillow = _pillow()
+    try:
+        with pillow.open(io.BytesIO(data), formats=FORMATS) as opened:
+            opened.draft("RGB", (side, side))  # a JPEG is decoded at about that size to begin with
+            picture = opened if opened.mode in _MODES else opened.convert("RGB")
+            picture = _flat(picture)
+            picture.thumbnail((side, side))
+            out = io.BytesIO()
+            picture.save(out, "JPEG", quality=85)
+            return out.getvalue()
+    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError, pillow.DecompressionBombWarning) as exc:
+        raise BadResponseError("the upstream's picture does not decode", outcome="bad_image") from exc
+
+
 def _encode(data: bytes, wanted: str, compression: int | None, origin: Origin) -> bytes:
     pillow = _pillow()
     from PIL import ImageOps

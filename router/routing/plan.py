@@ -76,6 +76,17 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
         return self.size.height if self.size else 0
 
 
+class Enhance(Struct, frozen=True, gc=False):
+    """What is to be done about a prompt and the pictures made of it.
+
+    `rewrite`: a model words the prompt anew first. `rounds` is how many more pictures may be made after a model has
+    judged the first; 0: none is judged, None: as many as the operator says.
+    """
+
+    rewrite: bool = True
+    rounds: int | None = None
+
+
 class Directives(Struct, frozen=True, kw_only=True, gc=False):
     """What the caller said about routing in this request; None or empty means it said nothing."""
 
@@ -90,6 +101,7 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
     allow_fallbacks: bool = True
     stream_mode: StreamMode | None = None
     strict: bool = False
+    enhance: Enhance | None = None
 
 
 class Prediction(Struct, frozen=True, gc=False):

@@ -12,6 +12,7 @@ from router.settings.fields import optional_seconds, seconds
 from router.settings.google import build_cloud, build_gemini, cloud_url
 from router.settings.midjourney import LEGNEXT_URL, build_midjourney
 from router.settings.shapes import (
+    EnhanceShape,
     FetchShape,
     ImagesShape,
     KeyShape,
@@ -28,6 +29,7 @@ from router.settings.values import (
     Alias,
     BucketSettings,
     ClientKey,
+    EnhanceSettings,
     FetchSettings,
     Hedge,
     ImageSettings,
@@ -83,6 +85,7 @@ def build_routing(shape: RoutingShape) -> RoutingSettings:
 
 def build_images(shape: ImagesShape, document: Document) -> ImageSettings:
     return ImageSettings(
+        enhance=_enhance(shape.enhance),
         store_dir=Path(shape.store_dir).expanduser() if shape.store_dir else _IMAGES.store_dir,
         ttl_s=seconds(shape.ttl_ms, shape.ttl_s, _IMAGES.ttl_s),
         quota_bytes=_bytes(shape.quota_mib, _IMAGES.quota_bytes),
@@ -95,6 +98,19 @@ def build_images(shape: ImagesShape, document: Document) -> ImageSettings:
 
 def _signing(shape: SigningShape, document: Document) -> SigningSettings:
     return SigningSettings(**shape.model_dump(), file=document.file, line=document.line(("images", "c2pa")))
+
+
+def _enhance(shape: EnhanceShape) -> EnhanceSettings:
+    usual = _IMAGES.enhance
+    return EnhanceSettings(
+        rewrite_model=shape.rewrite_model,
+        critique_model=shape.critique_model,
+        rewrite_timeout_s=seconds(shape.rewrite_timeout_ms, shape.rewrite_timeout_s, usual.rewrite_timeout_s),
+        critique_timeout_s=seconds(shape.critique_timeout_ms, shape.critique_timeout_s, usual.critique_timeout_s),
+        threshold=usual.threshold if shape.threshold is None else shape.threshold,
+        max_rounds=usual.max_rounds if shape.max_rounds is None else shape.max_rounds,
+        max_cost_usd=shape.max_cost_usd,
+    )
 
 
 def build_fetch(shape: FetchShape) -> FetchSettings:

@@ -78,6 +78,7 @@ class ImageShape(Shape):
     transparent: Bool | None = None
     qualities: list[Text] = Field(default=[])
     formats: list[Text] = Field(default=[])
+    prompt_chars: _Count | None = None
 
 
 class EmbeddingShape(Shape):

@@ -38,6 +38,8 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
         problems += _model_problems(model, settings, document, declared)
     for alias in settings.aliases.values():
         problems += _reference_problems(settings, document, declared, ("aliases", alias.name), alias.to)
+    for at, name in _helpers(settings):
+        problems += _reference_problems(settings, document, declared, at, name)
     problems += _circles(settings, document)
     problems += space_problems(settings, document)
     problems += google_problems(settings.providers, document)
@@ -138,6 +140,14 @@ def _references(model: ModelSettings) -> Iterator[tuple[Loc, str]]:
         yield (*loc, "use"), model.use
     for index, name in enumerate(model.fallbacks):
         yield (*loc, "fallbacks", index), name
+
+
+def _helpers(settings: Settings) -> Iterator[tuple[Loc, str]]:
+    """The models that image requests are enhanced with."""
+    enhance, loc = settings.images.enhance, ("images", "enhance")
+    for key, name in (("rewrite_model", enhance.rewrite_model), ("critique_model", enhance.critique_model)):
+        if name:
+            yield (*loc, key), name
 
 
 def _reference_problems(

@@ -11,7 +11,7 @@ from providers.addresses import origin_of
 from providers.errors import FetchError
 from router.settings.azure import AzureShape
 from router.settings.comfyui import WorkflowShape
-from router.settings.fields import Bool, Duration, Float, Int, Items, Shape, Text
+from router.settings.fields import Bool, Duration, Float, Int, Items, Money, Shape, Text
 from router.settings.google import CloudShape, GeminiShape
 from router.settings.midjourney import MidjourneyShape
 from router.settings.values import ImageFormat, ProviderType, SigningAlgorithm, Sort, StreamMode
@@ -250,6 +250,30 @@ class SigningShape(Shape):
     )
 
 
+class EnhanceShape(Shape):
+    """What `router.enhance` and `model:enhanced` do for image requests that ask for it."""
+
+    rewrite_model: Text | None = Field(
+        default=None, description="Chat model that words prompts anew. None: they stay as they are."
+    )
+    critique_model: Text | None = Field(
+        default=None, description="Chat model that sees and judges pictures. None: nobody does."
+    )
+    rewrite_timeout_ms: Duration | None = Field(default=None, description="Wait for a rewrite. Default 4000.")
+    rewrite_timeout_s: Duration | None = Field(default=None, description="`rewrite_timeout_ms` in seconds.")
+    critique_timeout_ms: Duration | None = Field(default=None, description="Wait for a mark. Default 15000.")
+    critique_timeout_s: Duration | None = Field(default=None, description="`critique_timeout_ms` in seconds.")
+    threshold: Float | None = Field(
+        default=None, ge=0, le=10, description="A picture with a lower mark is made once more. Default 7."
+    )
+    max_rounds: Int | None = Field(
+        default=None, ge=0, le=2, description="How often, at most, in one request. Default 1; 0: nothing is judged."
+    )
+    max_cost_usd: Money | None = Field(
+        default=None, description="What all this may add to one request, further pictures included. Default: no limit."
+    )
+
+
 class ImagesShape(Shape):
     """Delivery of pictures."""
 
@@ -263,6 +287,7 @@ class ImagesShape(Shape):
     )
     s3: BucketShape | None = Field(default=None, description="Store them in a bucket instead of the folder.")
     c2pa: SigningShape | None = Field(default=None, description="Sign what models made. Default: no manifest.")
+    enhance: EnhanceShape = Field(default_factory=EnhanceShape, description="Better prompts and judged pictures.")
 
 
 class FetchShape(Shape):

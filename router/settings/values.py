@@ -5,6 +5,7 @@ of the file keeps its 1-based `line`, for messages; 0 means it came from elsewhe
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -227,6 +228,22 @@ class SigningSettings(Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
+class EnhanceSettings(Struct, frozen=True, kw_only=True):
+    """Who words prompts anew and who judges pictures, by public chat model; None: nobody does.
+
+    A picture whose mark (0 to 10) is below `threshold` is made once more, at most `max_rounds` times for a request. All
+    that is added to a request, further pictures included, may cost `max_cost_usd`; None: no limit.
+    """
+
+    rewrite_model: str | None = None
+    critique_model: str | None = None
+    rewrite_timeout_s: float = 4.0
+    critique_timeout_s: float = 15.0
+    threshold: float = 7.0
+    max_rounds: int = 1
+    max_cost_usd: Decimal | None = None
+
+
 class ImageSettings(Struct, frozen=True, kw_only=True):
     """Delivery of pictures. `store_dir` holds those asked for by URL, for `ttl_s`, at most `quota_bytes` of them;
     `bucket` takes its place.
@@ -241,6 +258,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     variation_prompt: str | None = None
     bucket: BucketSettings | None = None
     signing: SigningSettings | None = None
+    enhance: EnhanceSettings = EnhanceSettings()
 
 
 class FetchSettings(Struct, frozen=True, kw_only=True):

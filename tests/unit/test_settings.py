@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from router.errors import SettingsError
 from router.settings import (
+    EnhanceSettings,
     FetchSettings,
     Settings,
     find_alias,
@@ -64,6 +65,12 @@ BAD = [
     ("misspelt key", "server:\n  prot: 1\n" + GOOD, 2, "server.prot", "unknown key 'prot'; did you mean 'port'?"),
     ("unknown key deep", GOOD + "routing:\n  hedge: {on: true}\n", 7, "routing.hedge.on", "known: enabled"),
     ("stream mode unknown", GOOD + "routing: {stream_mode: mend}\n", 6, "routing.stream_mode", "one of live"),
+    ("helper unknown", GOOD + "images: {enhance: {rewrite_model: chad}}\n", 6, "images.enhance.rewrite_model",
+     "unknown model 'chad'; did you mean 'chat'?"),
+    ("judge unknown", GOOD + "images:\n  enhance:\n    critique_model: pu/x\n", 8, "images.enhance.critique_model",
+     "no provider 'pu'"),
+    ("rounds without end", GOOD + "images: {enhance: {max_rounds: 3}}\n", 6, "images.enhance.max_rounds", "equal to 2"),
+    ("threshold", GOOD + "images: {enhance: {threshold: 11}}\n", 6, "images.enhance.threshold", "equal to 10"),
     ("fetch misspelt", GOOD + "fetch: of\n", 6, "fetch", "must be true or false, got 'of'"),
     ("fetch of all", GOOD + 'fetch: {allow_origins: ["*"]}\n', 6, "fetch.allow_origins[0]", "must be an exact origin"),
     ("fetch a path", GOOD + 'fetch: {allow_origins: ["http://a/b"]}\n', 6, "fetch.allow_origins[0]", "an origin"),
@@ -216,6 +223,15 @@ def test_a_bucket_needs_obstore_and_whole_keys(tmp_path: Path) -> None:
     assert sorted(found) == ["needs both 'access_key_id' and 'secret_access_key', or neither", *needed]
     shown = problems(tmp_path, GOOD + BUCKET.replace("hunter2", "[hunter2]"))
     assert "hunter2" not in str(shown)
+
+
+def test_enhancement_is_nobodys_unless_the_operator_names_models(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).images.enhance == EnhanceSettings()
+    assert EnhanceSettings().rewrite_model is None
+    text = "images: {enhance: {rewrite_model: chat, critique_model: m-chat, rewrite_timeout_ms: 1500, max_rounds: 0, "
+    found = load(tmp_path, GOOD + text + "threshold: 0, max_cost_usd: 0.1}}\n").images.enhance
+    assert (found.rewrite_model, found.critique_model, found.rewrite_timeout_s) == ("chat", "m-chat", 1.5)
+    assert (found.max_rounds, found.threshold, found.max_cost_usd) == (0, 0.0, Decimal("0.1"))
 
 
 def test_variables_and_defaults_are_filled_in(tmp_path: Path) -> None:

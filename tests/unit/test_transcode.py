@@ -9,7 +9,7 @@ from PIL import Image
 from providers.errors import BadResponseError
 from providers.pictures import sniff_mime
 from router.errors import InvalidRequestError
-from router.pictures.transcode import check_upload, pixel_size, to_format
+from router.pictures.transcode import check_upload, pixel_size, reduced, to_format
 
 MIME = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
@@ -103,3 +103,23 @@ async def test_what_an_upstream_sent_and_does_not_decode_is_its_failure(data: by
     with pytest.raises(BadResponseError) as caught:
         await to_format(data, "image/gif", "png", None)
     assert caught.value.outcome == "bad_image"
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "mode", "becomes"),
+    [
+        ((1536, 768), "PNG", "RGBA", (768, 384)), ((300, 900), "JPEG", "RGB", (256, 768)),
+        ((8, 8), "WEBP", "RGB", (8, 8)), ((2000, 2000), "JPEG", "CMYK", (768, 768)), ((800, 10), "GIF", "P", (768, 10)),
+    ],
+)  # fmt: skip
+async def test_a_reduced_picture_is_a_jpeg_that_fits(
+    size: tuple[int, int], kind: str, mode: str, becomes: tuple[int, int]
+) -> None:
+    small = await reduced(picture(*size, kind, mode), 768)
+    assert (sniff_mime(small), pixel_size(small)) == ("image/jpeg", becomes)
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", picture(64, 64, "JPEG")[:200], bomb()], ids=range(4))
+async def test_what_does_not_decode_is_not_reduced(data: bytes) -> None:
+    with pytest.raises(BadResponseError):
+        await reduced(data, 768)
