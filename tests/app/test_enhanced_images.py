@@ -241,6 +241,22 @@ def test_no_picture_is_begun_that_the_deadline_has_no_time_for(turnout: Callable
     assert enhance_of(answer)["scores"] == [3.0]
 
 
+def test_no_rewrite_is_begun_that_would_take_the_pictures_time(turnout: Callable[..., Turnout]) -> None:
+    answer = ask(turnout(CONFIG), "A barn", {"rewrite": True}, {"deadline_ms": 9000})  # the catalogue says 10 s
+    assert told(answer) == "enhance=prompt kept: no time is left"
+    assert enhance_of(answer)["rewrite_model"] is None
+
+
+def test_a_helper_may_be_any_chat_model(turnout: Callable[..., Turnout]) -> None:
+    config = CONFIG.replace("help: {type: gemini", "help: {type: openai").replace(REWRITER, "gpt-6.1-sol")
+    router = turnout(config.replace(JUDGE, "a-model-of-my-own"))
+    answer = ask(router, "A barn. score: 10")
+    assert (enhance_of(answer)["rewrite_model"], enhance_of(answer)["scores"]) == ("gpt-6.1-sol", [10.0])
+    reasoning, plain = (entry["body"] for entry in router.requests(label="help"))
+    assert ("temperature" in reasoning, reasoning["reasoning_effort"]) == (False, "low")
+    assert (plain["temperature"], "reasoning_effort" in plain) == (0, False)
+
+
 def test_nothing_is_judged_when_time_is_up(router: Turnout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(improving, "_SHORTEST_S", 301.0)
     answer = ask(router, "A barn. score: 3, 9", {"critique": 1})

@@ -5,24 +5,26 @@ from typing import Any
 
 import orjson
 import pytest
-from builders import Clock, candidate, info, plan
+from builders import Clock, candidate, info, plan, prediction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.catalogue import ImageCapabilities
-from providers.types import GeneratedImage, ImageInput, ImageRequest
+from providers.catalogue import ImageCapabilities, ModelInfo, Thinking
+from providers.types import ChatRequest, GeneratedImage, ImageInput, ImageRequest
+from router.api.enhancing.aside import suited
 from router.pictures.enhancement.judging import Mark, UnreadableMarkError, judge_chat, mark_from
 from router.pictures.enhancement.marks import fenced
 from router.pictures.enhancement.rewrites import Rewrites
 from router.pictures.enhancement.rewriting import (
     NoRewriteError,
     Rewrite,
-    obstacle,
     prompt_digest,
     require_short,
     rewrite_chat,
     rewrite_from,
+    rewriter_for,
     shortest,
+    time_for,
 )
 from router.pictures.enhancement.rounds import (
     Judged,
@@ -83,7 +85,7 @@ def test_no_text_can_hold_the_marks_around_it(text: str) -> None:
 
 def test_a_rewrite_is_short_strict_json_and_nearly_sober() -> None:
     body: Any = rewrite_chat(asked(), "flash")
-    assert (body["model"], body["temperature"], body["max_tokens"]) == ("flash", 0.4, 400)
+    assert (body["model"], body["temperature"], body["max_completion_tokens"]) == ("flash", 0.4, 400)
     schema = body["response_format"]["json_schema"]
     assert schema["strict"]
     assert set(schema["schema"]["required"]) == set(schema["schema"]["properties"])
@@ -117,7 +119,55 @@ OBSTACLES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "reason"), OBSTACLES)
 def test_what_keeps_a_prompt_from_being_rewritten(fields: dict[str, Any], reason: str) -> None:
-    assert obstacle(asked(**fields)) == reason
+    settings = EnhanceSettings(rewrite_model="flash")
+    if not reason:
+        assert rewriter_for(asked(**fields), settings) == "flash"
+        return
+    with pytest.raises(NoRewriteError, match=reason):
+        rewriter_for(asked(**fields), settings)
+
+
+def test_nobody_rewrites_where_the_operator_names_nobody() -> None:
+    with pytest.raises(NoRewriteError, match="no model is configured"):
+        rewriter_for(asked(), EnhanceSettings())
+
+
+TIMES: list[tuple[float, float, float | None]] = [
+    (300, 10, 4.0),
+    (12, 8, 3.0),
+    (12, 11, 1.0),
+    (12, 12, None),
+    (0.7, 0.1, None),
+    (0, 0, None),
+]
+
+
+@pytest.mark.parametrize(("left_s", "picture_s", "limit_s"), TIMES)
+def test_a_rewrite_leaves_the_pictures_their_time(left_s: float, picture_s: float, limit_s: float | None) -> None:
+    planned = plan(candidate(prediction=prediction(picture_s * 1000)))
+    if limit_s is not None:
+        assert time_for(4.0, left_s, planned) == pytest.approx(limit_s)
+        return
+    with pytest.raises(NoRewriteError, match="no time"):
+        time_for(4.0, left_s, planned)
+
+
+FIT: list[tuple[list[ModelInfo], bool, str | None]] = [
+    ([info("m")], True, None),
+    ([info("m", sampling=False, thinking=Thinking(kind="level", levels=("LOW", "HIGH")))], False, "low"),
+    ([info("m", thinking=Thinking(kind="level", levels=("none", "low")))], True, "none"),
+    ([info("m", thinking=Thinking(kind="budget", budget_max=9))], True, "none"),
+    ([info("m", thinking=Thinking(kind="budget")), info("n", thinking=Thinking(kind="level", levels=("MINIMAL",)))],
+     True, "minimal"),
+    ([info("m", thinking=Thinking(kind="budget")), info("n", sampling=False)], False, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("models", "warm", "effort"), FIT)
+def test_a_helper_is_sent_what_its_model_takes(models: list[ModelInfo], warm: bool, effort: str | None) -> None:
+    request = ChatRequest(model="m", messages_json=b"[]", fields={"temperature": 0.4, "seed": 1})
+    fields = suited(request, models).fields
+    assert ("temperature" in fields, fields.get("reasoning_effort"), fields["seed"]) == (warm, effort, 1)
 
 
 # --- what is believed

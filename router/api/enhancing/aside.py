@@ -1,12 +1,15 @@
 """A chat request that the router itself makes while it serves another one, by the same path as any client's."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
+from providers.catalogue import ModelInfo
 from providers.errors import BadResponseError
-from providers.types import JsonObject
+from providers.types import ChatRequest, JsonObject
 from router.accounting.record import RequestRecord, utc_day
 from router.accounting.steps import Purpose
 from router.api.answering import complete
@@ -14,6 +17,8 @@ from router.api.chat_request import ParsedChat, parse_chat
 from router.api.gateway import Gateway
 from router.routing.plan import Plan
 from router.settings.values import ClientKey
+
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 
 
 class Aside(Struct, frozen=True):
@@ -42,7 +47,25 @@ def plan_aside(
         limits["max_cost_usd"] = f"{max_cost_usd:.12f}"
     # the client's own headers speak of its own request
     parsed = parse_chat(orjson.dumps({**body, "router": limits}), {"type": "http", "headers": []}, key)
-    return Aside(parsed, gateway.plan(parsed.features, parsed.directives))
+    plan = gateway.plan(parsed.features, parsed.directives)
+    return Aside(replace(parsed, request=suited(parsed.request, [each.info for each in plan.candidates])), plan)
+
+
+def suited(request: ChatRequest, models: Sequence[ModelInfo]) -> ChatRequest:
+    """The request as all of the models take it: with a temperature only where none refuses it, and with as little
+    thinking as there is: thoughts count against the few tokens of the answer, and against the seconds.
+    """
+    fields = dict(request.fields)
+    if not all(model.sampling for model in models):
+        fields.pop("temperature", None)
+    if all(model.thinking is not None for model in models):
+        fields["reasoning_effort"] = max((_least_effort(model) for model in models), key=_EFFORTS.index)
+    return replace(request, fields=fields)
+
+
+def _least_effort(model: ModelInfo) -> str:
+    levels = {level.lower() for level in model.thinking.levels} if model.thinking else set[str]()
+    return next((effort for effort in _EFFORTS if effort in levels), _EFFORTS[0])
 
 
 async def ask(gateway: Gateway, record: RequestRecord, aside: Aside, purpose: Purpose) -> Said:

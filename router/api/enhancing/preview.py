@@ -8,10 +8,13 @@ from router.api.gateway import Gateway
 from router.api.image_request import ParsedImage
 from router.errors import RouterError
 from router.pictures.enhancement.judging import judge_chat
-from router.pictures.enhancement.rewriting import obstacle, rewrite_chat
+from router.pictures.enhancement.rewriting import NoRewriteError, rewrite_chat, rewriter_for, time_for
 from router.pictures.enhancement.rounds import dearest, left_usd, rounds_allowed
 from router.routing.plan import Plan
 from router.settings.values import ClientKey
+
+_Shown = tuple[JsonObject, Decimal | None]
+"""What is shown of a step, and its expected cost: None is unknown."""
 
 
 def preview(gateway: Gateway, key: ClientKey, parsed: ParsedImage, plan: Plan) -> JsonObject | None:
@@ -20,43 +23,47 @@ def preview(gateway: Gateway, key: ClientKey, parsed: ParsedImage, plan: Plan) -
     `expected_cost_usd` is that of the rewrite and of a mark for each picture. A further round costs
     `expected_round_cost_usd` more, and is made only where a mark asks for it. A remembered rewrite costs nothing.
     """
-    wish, settings, request = parsed.directives.enhance, gateway.settings.images.enhance, parsed.request
+    wish = parsed.directives.enhance
     if wish is None:
         return None
-    left = left_usd(parsed.directives.max_cost_usd, settings.max_cost_usd, dearest(plan), Decimal(0))
-    rounds, less = rounds_allowed(wish.rounds, settings)
-    rewrite: JsonObject = {"runs": False, "reason": "not asked for"}
-    critique: JsonObject = {"runs": False, "reason": less or "not asked for"}
-    costs: list[Decimal | None] = []
-    if wish.rewrite:
-        refused = "no model is configured to rewrite it" if settings.rewrite_model is None else obstacle(request)
-        rewrite = {"runs": False, "reason": refused}
-        if settings.rewrite_model is not None and not refused:
-            body = rewrite_chat(request, settings.rewrite_model)
-            rewrite, cost = _helper(gateway, key, body, settings.rewrite_timeout_s, left)
-            costs.append(cost)
-    if rounds and settings.critique_model is not None:
-        body = judge_chat(settings.critique_model, request.prompt, (), (), b"", 1)
-        share = None if left is None else left / request.n
-        critique, cost = _helper(gateway, key, body, settings.critique_timeout_s, share)
-        costs.append(None if cost is None else cost * request.n)
-        picture = plan.candidates[0].expected_cost_usd
-        once_more = None if cost is None or picture is None else float(picture / request.n + cost)
-        if critique["runs"]:
-            critique |= {
-                "rounds": rounds,
-                "threshold": settings.threshold,
-                "expected_round_cost_usd": once_more,
-            }
-    known = [cost for cost in costs if cost is not None]
-    total = float(sum(known)) if len(known) == len(costs) else None
+    limits = parsed.directives.max_cost_usd, gateway.settings.images.enhance.max_cost_usd
+    left = left_usd(*limits, dearest(plan), Decimal(0))
+    rewrite, first = _rewrite(gateway, key, parsed, plan, left) if wish.rewrite else _none("not asked for")
+    critique, second = _critique(gateway, key, parsed, plan, left)
+    total = None if first is None or second is None else float(first + second)
     return {"rewrite": rewrite, "critique": critique, "expected_cost_usd": total}
 
 
-def _helper(
-    gateway: Gateway, key: ClientKey, body: JsonObject, limit_s: float, limit_usd: Decimal | None
-) -> tuple[JsonObject, Decimal | None]:
-    """What is shown of one helping call, and its expected cost: nothing where it would not be made."""
+def _rewrite(gateway: Gateway, key: ClientKey, parsed: ParsedImage, plan: Plan, left: Decimal | None) -> _Shown:
+    settings, patience_ms = gateway.settings.images.enhance, parsed.directives.max_latency_ms
+    left_s = plan.deadline_s if patience_ms is None else min(plan.deadline_s, patience_ms / 1000)
+    try:
+        model = rewriter_for(parsed.request, settings)
+        limit_s = time_for(settings.rewrite_timeout_s, left_s, plan)
+    except NoRewriteError as exc:
+        return _none(exc.message)
+    return _helper(gateway, key, rewrite_chat(parsed.request, model), limit_s, left)
+
+
+def _critique(gateway: Gateway, key: ClientKey, parsed: ParsedImage, plan: Plan, left: Decimal | None) -> _Shown:
+    settings, wish, n = gateway.settings.images.enhance, parsed.directives.enhance, parsed.request.n
+    rounds, less = rounds_allowed(wish.rounds if wish else 0, settings)
+    if not rounds:
+        return _none(less or "not asked for")
+    body = judge_chat(str(settings.critique_model), parsed.request.prompt, (), (), b"", 1)
+    shown, cost = _helper(gateway, key, body, settings.critique_timeout_s, None if left is None else left / n)
+    picture = plan.candidates[0].expected_cost_usd
+    if shown["runs"]:
+        once_more = None if cost is None or picture is None else float(picture / n + cost)
+        shown |= {"rounds": rounds, "threshold": settings.threshold, "expected_round_cost_usd": once_more}
+    return shown, None if cost is None else cost * n
+
+
+def _none(reason: str) -> _Shown:
+    return {"runs": False, "reason": reason}, Decimal(0)
+
+
+def _helper(gateway: Gateway, key: ClientKey, body: JsonObject, limit_s: float, limit_usd: Decimal | None) -> _Shown:
     model = body["model"]
     try:
         aside = plan_aside(gateway, key, body, limit_s, limit_usd)

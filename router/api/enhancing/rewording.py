@@ -10,15 +10,14 @@ from router.pictures.enhancement.rewrites import Rewrites
 from router.pictures.enhancement.rewriting import (
     NoRewriteError,
     Rewrite,
-    obstacle,
     prompt_digest,
     require_short,
     rewrite_chat,
     rewrite_from,
+    rewriter_for,
     shortest,
+    time_for,
 )
-
-_SHARE = 0.25  # of the time: the rest is for pictures
 
 
 async def reworded(state: Enhancing, rewrites: Rewrites) -> ImageRequest:
@@ -39,11 +38,8 @@ async def reworded(state: Enhancing, rewrites: Rewrites) -> ImageRequest:
 
 async def _rewrite(state: Enhancing, rewrites: Rewrites) -> tuple[Rewrite, str, str]:
     """The rewrite, whose it is, and the word for metrics. Raises NoRewriteError."""
-    request, model, owner = state.parsed.request, state.settings.rewrite_model, state.key.name
-    if model is None:
-        raise NoRewriteError("off", "no model is configured to rewrite it")
-    if reason := obstacle(request):
-        raise NoRewriteError("skipped", reason)
+    request, owner = state.parsed.request, state.key.name
+    model = rewriter_for(request, state.settings)
     digest, edit = prompt_digest(request.prompt), bool(request.images)
     found, outcome = rewrites.find(owner, model, digest, edit=edit), "cached"
     if found is None:
@@ -55,7 +51,7 @@ async def _rewrite(state: Enhancing, rewrites: Rewrites) -> tuple[Rewrite, str, 
 
 async def _ask(state: Enhancing, request: ImageRequest, model: str) -> tuple[Rewrite, str]:
     """What the model makes of the prompt, and which model that was. Raises NoRewriteError."""
-    limit_s = min(state.settings.rewrite_timeout_s, state.help_s * _SHARE)
+    limit_s = time_for(state.settings.rewrite_timeout_s, state.help_s, state.plan)
     try:
         aside = state.aside(rewrite_chat(request, model), limit_s, state.left_usd)
         with state.waiting():

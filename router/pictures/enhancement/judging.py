@@ -77,8 +77,7 @@ def judge_chat(
         ],
         "temperature": 0,
         "seed": number,
-        "max_tokens": _MOST_TOKENS,
-        "reasoning_effort": "none",
+        "max_completion_tokens": _MOST_TOKENS,
         "response_format": {"type": "json_schema", "json_schema": {"name": "mark", "strict": True, "schema": _SCHEMA}},
     }
 
