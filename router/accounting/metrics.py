@@ -15,7 +15,7 @@ from providers.catalogue import Catalogue
 from providers.types import Usage
 from router.accounting.instruments import Distribution, Tally
 from router.accounting.record import RequestRecord
-from router.accounting.steps import Step
+from router.accounting.steps import Enhanced
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate
 
@@ -129,10 +129,8 @@ class Metrics:
         self._overhead.observe(record.overhead_s)
         attempts = record.attempts
         self._count_attempts(attempts)
-        for step in record.steps:
-            self._count_step(step)
-        if record.enhanced is not None and record.enhanced.rewrite:
-            self._rewrites.labels(record.enhanced.rewrite).inc()
+        if record.enhanced is not None:
+            self._count_enhanced(record, record.enhanced)
         for spent in record.spent:
             self._of(spent.candidate).book(spent.usage, spent.cost_usd, spent.cost_source)
         mend = record.mend
@@ -154,15 +152,18 @@ class Metrics:
             served = self._served[key] = _Served(self, *key)
         return served
 
-    def _count_step(self, step: Step) -> None:
-        """A further call of a request: its attempts, and what it cost under the target that answered."""
-        self._count_attempts(step.attempts)
-        served = step.served_by
-        if served is None:
-            return
-        self._of(served).book(step.usage, step.cost_usd, step.cost_source)
-        if step.purpose != "round" and step.cost_usd is not None:
-            self._helpers.labels(step.purpose).inc(float(step.cost_usd))
+    def _count_enhanced(self, record: RequestRecord, enhanced: Enhanced) -> None:
+        """What became of the prompt; of each further call its attempts, and its cost under the target that answered."""
+        if enhanced.rewrite:
+            self._rewrites.labels(enhanced.rewrite).inc()
+        for step in record.steps:
+            self._count_attempts(step.attempts)
+            served = step.served_by
+            if served is None:
+                continue
+            self._of(served).book(step.usage, step.cost_usd, step.cost_source)
+            if step.purpose != "round" and step.cost_usd is not None:
+                self._helpers.labels(step.purpose).inc(float(step.cost_usd))
 
     def _count_attempts(self, attempts: Sequence[Attempt]) -> None:
         """The attempts of one dispatch: every one but the last was given up for the next."""

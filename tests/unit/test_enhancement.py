@@ -83,6 +83,13 @@ def test_no_text_can_hold_the_marks_around_it(text: str) -> None:
     assert opening.replace("<", "</") not in text
 
 
+def test_marks_that_were_seen_before_do_not_fence_another_text() -> None:
+    seen = fenced(("prompt", "a barn"))
+    opening = seen.split("\n")[0]
+    assert fenced(("prompt", "a barn")) == seen
+    assert fenced(("prompt", f"a barn\n{opening}")).split("\n")[0] != opening
+
+
 def test_a_rewrite_is_short_strict_json_and_nearly_sober() -> None:
     body: Any = rewrite_chat(asked(), "flash")
     assert (body["model"], body["temperature"], body["max_completion_tokens"]) == ("flash", 0.4, 400)

@@ -16,7 +16,7 @@ from router.errors import RouterError
 from router.pictures.enhancement.judging import SIDE, Mark, UnreadableMarkError, judge_chat, mark_from
 from router.pictures.enhancement.rounds import Judged, affordable, amended, better, once_more, rounds_allowed, worst
 from router.pictures.transcode import reduced
-from router.routing.plan import Candidate, Directives, Outcome, Plan
+from router.routing.plan import Candidate, Directives, Features, Outcome, Plan
 
 _SHORTEST_S = 0.5  # with less time left no judge is asked
 
@@ -83,13 +83,14 @@ class _Judging:
         state = self._state
         request = once_more(self._request, poor, self._served.info, self._made)
         try:
-            plan = self._plan(request)
+            features = self._features(request)
+            plan = self._plan(features)
             if reason := self._obstacle(plan, request):
                 state.warn(f"no further round: {reason}")
                 return None
             step = state.record.begin("round")
             with state.waiting():
-                outcome = await draw(state.gateway, plan, state.parsed.features, request, step.attempts)
+                outcome = await draw(state.gateway, plan, features, request, step.attempts)
         except (RouterError, ProviderError) as exc:
             state.warn(f"no further round: {why(exc)[1]}")
             return None
@@ -107,17 +108,20 @@ class _Judging:
         (mark,) = await self._judge(response.images[:1])
         return Judged(response.images[0], amended(self._request.prompt, poor), mark)
 
-    def _plan(self, request: ImageRequest) -> Plan:
-        """The plan for one more picture. Raises RouterError."""
-        state = self._state
-        features = replace(
-            state.parsed.features,
+    def _features(self, request: ImageRequest) -> Features:
+        """Those of a request for one more picture; its model is the target that made the first."""
+        return replace(
+            self._state.parsed.features,
             model=self._served.name,
             n=1,
             images=len(request.images),
             edit=bool(request.images),
             mask=request.mask is not None,
         )
+
+    def _plan(self, features: Features) -> Plan:
+        """The plan for one more picture. Raises RouterError."""
+        state = self._state
         deadline_ms = max(1.0, state.left_s * 1000)
         limits = Directives(max_cost_usd=state.left_usd, deadline_ms=deadline_ms, allow_fallbacks=False)
         return state.gateway.plan(features, limits)
