@@ -168,8 +168,9 @@ def _enhance(value: object, where: str) -> Enhance | None:
                 param=f"{where}.{str(key)[:64]}",
                 code="unknown_parameter",
             )
-    rewrite = value.get("rewrite")
-    return Enhance(rewrite is not None and _flag(rewrite, f"{where}.rewrite"), _rounds(value, f"{where}.critique"))
+    rewrite, rounds = value.get("rewrite"), _rounds(value, f"{where}.critique")
+    wish = Enhance(rewrite is not None and _flag(rewrite, f"{where}.rewrite"), rounds)
+    return wish if wish.rewrite or rounds else None
 
 
 def _rounds(value: Mapping[str, object], where: str) -> int:

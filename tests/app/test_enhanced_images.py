@@ -25,12 +25,14 @@ providers:
   draw: {{type: gemini, api_key: k}}
   sd: {{type: stability, api_key: k}}
   ideogram: {{type: ideogram, api_key: k}}
+  oa: {{type: openai, api_key: k}}
 models:
   words: {{targets: [help/{REWRITER}]}}
   eyes: {{targets: [help/{JUDGE}]}}
   m: {{targets: [draw/{EDITOR}]}}
   core: {{targets: [sd/stable-image-core]}}
   old: {{targets: [ideogram/ideogram-v3]}}
+  gpt: {{targets: [oa/gpt-image-2]}}
 images:
   enhance: {{rewrite_model: words, critique_model: eyes, max_rounds: 2}}
 """
@@ -151,9 +153,25 @@ def test_the_original_is_used_and_the_caller_told_why(router: Turnout, prompt: s
     assert enhance_of(answer)["rewrite_model"] is None
 
 
-def test_a_seed_and_a_mask_keep_the_prompt(router: Turnout) -> None:
+def test_a_seed_keeps_the_prompt(router: Turnout) -> None:
     assert told(ask(router, "A sign", {"rewrite": True}, seed=3)).startswith("enhance=prompt kept: a seed")
     assert router.requests(label="help") == []
+
+
+def test_an_edit_under_a_mask_keeps_its_prompt_and_is_made_once_more_under_it(router: Turnout) -> None:
+    files = {
+        "image": ("a.png", picture(64, 64), "image/png"),
+        "mask": ("m.png", picture(64, 64, mode="RGBA"), "image/png"),
+    }
+    fields = {"model": "gpt", "prompt": "A hat. score: 4, 9", "router": '{"enhance": true}'}
+    answer = router.http.post(EDIT, data=fields, files=files)
+    assert told(answer).startswith("enhance=prompt kept: an edit under a mask")
+    assert enhance_of(answer)["scores"] == [4.0, 9.0]
+    first, second = (entry["body"]["head"] for entry in router.requests(operation="edits"))
+    for head in (first, second):
+        assert 'name="mask"' in head
+        assert head.count('name="image"') == 1
+    assert "mended after picture 1" in second
 
 
 def test_a_late_rewrite_is_not_waited_for(turnout: Callable[..., Turnout]) -> None:
@@ -225,6 +243,12 @@ def test_a_budget_for_the_picture_alone_buys_the_plain_picture(router: Turnout) 
     answer = ask(router, prompt, limits={"max_cost_usd": limit})
     assert told(answer) == "enhance=prompt kept: over the limit of cost; enhance=not judged: over the limit of cost"
     assert models_asked(router) == [EDITOR]
+
+
+def test_a_budget_for_all_of_it_buys_all_of_it(router: Turnout) -> None:
+    answer = ask(router, "A barn for much money", limits={"max_cost_usd": 1})
+    assert told(answer) == ""
+    assert models_asked(router) == [REWRITER, EDITOR, JUDGE]
 
 
 def test_the_operators_limit_stops_the_further_round(turnout: Callable[..., Turnout]) -> None:
@@ -402,9 +426,9 @@ def test_a_request_that_asks_for_nothing_gets_nothing(router: Turnout) -> None:
     for enhance in (None, False, {}, {"rewrite": False, "critique": 0}):
         answer = ask(router, "A barn. score: 1", enhance)
         assert revised(answer) == [None]
-        assert told(answer) == ""
+        assert (told(answer), "router" in answered(answer)) == ("", False)
+        assert "x-router-enhance-cost-usd" not in answer.headers
     assert set(models_asked(router)) == {EDITOR}
-    assert "router" not in answered(ask(router, "A barn", None))
 
 
 def test_a_client_that_leaves_during_the_rewrite_leaves_no_picture(turnout: Callable[..., Turnout]) -> None:

@@ -1,11 +1,11 @@
 """After the pictures were made: each is judged, the worst is made once more, and the better one is kept."""
 
-import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
 
+from providers.batches import all_or_none
 from providers.errors import ContentBlockedError, ProviderError
 from providers.types import GeneratedImage, ImageRequest, ImageResponse
 from router.accounting.record import utc_day
@@ -150,7 +150,7 @@ class _Judging:
             else:
                 asides = await self._asides(images, limit_s)
                 with state.waiting():
-                    marks = list(await asyncio.gather(*(self._mark(aside) for aside in asides)))
+                    marks = await all_or_none([self._mark(aside) for aside in asides])
         except (RouterError, ProviderError) as exc:
             state.warn(f"not judged: {why(exc)[1]}")
         scores = (None if mark is None else mark.score for mark in marks)
