@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from harness import Turnout, chat, eventually
+from harness import ROOT, Turnout, chat, eventually
 from pictures import picture
 
 from providers.sandbox.config import FaultRule, Latency, SandboxConfig
@@ -281,6 +282,19 @@ def test_a_helper_may_be_any_chat_model(turnout: Callable[..., Turnout]) -> None
     assert (plain["temperature"], "reasoning_effort" in plain) == (0, False)
 
 
+def test_what_the_rewrite_took_is_taken_from_the_pictures_time(turnout: Callable[..., Turnout]) -> None:
+    before, row, after = (ROOT / "config" / "models.yaml").read_text("utf-8").partition(f"\n  {EDITOR}:\n")
+    quick = before + row + after.replace("image_s: 10", "image_s: 0.1", 1)
+    stalls = tuple(FaultRule(fault="stall", model=model, args={"seconds": 30}) for model in (REWRITER, EDITOR))
+    router = turnout(CONFIG, catalogue=quick, sandbox=SandboxConfig(faults=stalls))
+    answer = ask(router, "A barn", {"rewrite": True}, {"deadline_ms": 2000})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+    waited = re.search(r"no answer in ([0-9.]+) s", answer.json()["error"]["message"])
+    assert waited is not None
+    assert float(waited[1]) <= 1.5  # a quarter went into the rewrite
+    assert models_asked(router)[-1] == EDITOR
+
+
 def test_nothing_is_judged_when_time_is_up(router: Turnout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(improving, "_SHORTEST_S", 301.0)
     answer = ask(router, "A barn. score: 3, 9", {"critique": 1})
@@ -491,7 +505,7 @@ def test_a_wish_that_cannot_be_read_is_refused_by_name(router: Turnout, value: o
 def test_chat_requests_are_not_enhanced(router: Turnout) -> None:
     refused = router.http.post("/v1/chat/completions", json=chat("Hi", "words", router={"enhance": True}))
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "router.enhance")
-    headers = {"x-router-enhance": "true"}
+    headers = {"x-router-enhance": "of pictures only"}
     assert router.http.post("/v1/chat/completions", json=chat("Hi", "words"), headers=headers).status_code == 200
     assert router.http.post("/v1/chat/completions", json=chat("Hi", "words:enhanced")).status_code == 404
 
