@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.errors import ProviderError
-from providers.types import ImageSize, JsonObject, Usage
+from providers.types import JsonObject, Usage
 from router.routing.cost import actual_cost, usage_cost
 from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
 from router.settings.values import StreamMode
@@ -106,8 +106,6 @@ class RequestRecord(Struct, eq=False):
         usage: Usage | None,
         *,
         images: int = 0,
-        size: ImageSize | None = None,
-        quality: str = "",
         reported: Decimal | None = None,
     ) -> None:
         """Take the answer's token counts (or pictures) and price them at the rates of the day it was asked."""
@@ -120,8 +118,7 @@ class RequestRecord(Struct, eq=False):
                 usage,
                 utc_day(self.created),
                 images=images,
-                size=size,
-                quality=quality,
+                features=self.features,
                 reported=reported,
             )
 

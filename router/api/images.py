@@ -206,13 +206,7 @@ async def _made(exchange: Exchange, parsed: ParsedImage, signer: Signer | None, 
     response, served = outcome.value, outcome.served_by
     latency = gateway.health.target(served.provider, served.model, served.info).latency
     latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
-    record.settle(
-        response.usage,
-        images=len(response.images),
-        size=request.size,
-        quality=request.quality or "",
-        reported=response.reported_cost_usd,
-    )
+    record.settle(response.usage, images=len(response.images), reported=response.reported_cost_usd)
     record.served_model = response.model
     default = gateway.settings.images.default_format
     pictures = tuple([await finish(image, request, default, response.model, signer) for image in response.images])

@@ -56,6 +56,7 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     edit: bool = False
     mask: bool = False
     transparent: bool = False
+    partial_images: int = 0
     inputs: int = 0
     longest_tokens: int = 0
     token_ids: bool = False

@@ -26,10 +26,16 @@ from router.settings.values import Settings, Sort
 
 
 class NoCandidateError(RouterError):
-    """Nobody may serve this request. 400 when the request's own limits or needs are why, 503 when health is."""
+    """Nobody may serve this request. 400 when the request's own limits or needs are why, 503 when health is.
+
+    Where it is fields of the request that no model has a place for, the code says so.
+    """
 
     def __init__(self, message: str, excluded: Sequence[Excluded], *, status: int, param: str | None = None) -> None:
-        super().__init__(message, param=param, code="no_candidate" if status == 400 else "upstream_unavailable")
+        able = [entry for entry in excluded if not entry.reason.startswith("provider off")]
+        lacking = bool(able) and all(entry.param for entry in able)
+        code = "unsupported_parameter" if lacking else "no_candidate"
+        super().__init__(message, param=param, code=code if status == 400 else "upstream_unavailable")
         self.excluded = tuple(excluded)
         self.status_code = status
 

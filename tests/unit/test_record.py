@@ -10,7 +10,7 @@ from providers.catalogue import ImagePrice
 from providers.errors import StreamInterruptedError, UnavailableError
 from providers.types import Usage
 from router.accounting.record import RecentRecords, RequestRecord
-from router.routing.plan import Attempt, Excluded
+from router.routing.plan import Attempt, Excluded, Features
 
 OK = Attempt(candidate=candidate("a/m"), duration_s=2.0)
 FAILED = Attempt(candidate=candidate("b/m"), duration_s=0.5, error=UnavailableError("down", status=503))
@@ -68,9 +68,10 @@ def test_pictures_are_priced_by_their_number_size_and_quality() -> None:
     rows = (ImagePrice(usd=Decimal("0.05"), quality="high"),)
     painter = info("m", kind="image", prices=(price(None, None, per_image=rows),))
     made = record(Attempt(candidate=candidate("a/m", info=painter), duration_s=1.0))
-    made.settle(None, images=3, quality="high")
+    made.features = Features(kind="image", n=3, quality="high")
+    made.settle(None, images=3)
     assert (made.cost_usd, made.images) == (Decimal("0.15"), 3)
-    made.settle(None, images=3, quality="high", reported=Decimal("0.2"))
+    made.settle(None, images=3, reported=Decimal("0.2"))
     assert (made.cost_usd, made.cost_source) == (Decimal("0.2"), "reported")
 
 
