@@ -75,7 +75,9 @@ def from_image_content(body: bytes, *, model: str, warnings: tuple[str, ...] = (
     ]
     images = [image for image in (_picture(part) for part in parts) if image is not None]
     if not images:
-        raise _without_picture(data, candidates, parts)
+        error = _without_picture(data, candidates, parts)
+        error.usage = usage_from_metadata(as_object(data.get("usageMetadata")))
+        raise error
     return ImageResponse(
         model=as_text(data.get("modelVersion")) or model,
         images=tuple(images[:per_call]),
@@ -152,4 +154,6 @@ def _without_picture(data: JsonObject, candidates: list[JsonObject], parts: list
         )
     words = scrubbed(" ".join(as_text(part.get("text")) for part in parts).strip())[:_MAX_WORDS]
     message = f"the model answered without a picture: {words}" if words else "the model answered without a picture"
-    return BadResponseError(message, outcome="no_image", code="upstream_no_image", billed=True, resend="same")
+    return BadResponseError(
+        message, outcome="no_image", code="upstream_no_image", billed=True, dead=True, resend="insist"
+    )

@@ -32,11 +32,11 @@ def utc_day(seconds: float) -> date:
 
 
 class Spent(Struct, frozen=True, gc=False):
-    """What an attempt that was given up after it had brought something has cost. `attempt` is its place in the list."""
+    """What an attempt has cost that did not answer. `attempt` is its place in the list; `usage` None: not counted."""
 
     attempt: int
     candidate: Candidate
-    usage: Usage
+    usage: Usage | None
     cost_usd: Decimal | None
     cost_source: str
 
@@ -106,9 +106,13 @@ class RequestRecord(Struct, eq=False):
         usage: Usage | None,
         *,
         images: int = 0,
+        lost: int = 0,
         reported: Decimal | None = None,
     ) -> None:
-        """Take the answer's token counts (or pictures) and price them at the rates of the day it was asked."""
+        """Take the answer's token counts (or pictures) and price them at the rates of the day it was asked.
+
+        `lost` pictures are charged as well although they did not come.
+        """
         self.usage = usage
         self.images = images
         candidate = self.served_by
@@ -117,7 +121,7 @@ class RequestRecord(Struct, eq=False):
                 candidate.info,
                 usage,
                 utc_day(self.created),
-                images=images,
+                images=images + lost,
                 features=self.features,
                 reported=reported,
             )
@@ -130,6 +134,28 @@ class RequestRecord(Struct, eq=False):
         if cost is None and usage.estimated and price is not None:
             cost, source = usage_cost(price, usage), "estimated"
         self.spent += (Spent(attempt, candidate, usage, cost, "unknown" if cost is None else source),)
+
+    def book_lost(self) -> None:
+        """Book the attempts at pictures that may have been charged and brought none: failed after that, or abandoned.
+
+        What the upstream said of the price counts, else what was expected: a job that nobody waits for any more is
+        usually finished and billed.
+        """
+        day = utc_day(self.created)
+        for place, attempt in enumerate(self.attempts):
+            error, candidate = attempt.error, attempt.candidate
+            cost, source = candidate.expected_cost_usd, "estimated"
+            if error is not None:
+                if error.usage is not None:
+                    cost, source = actual_cost(candidate.info, error.usage, day, reported=error.cost_usd)
+                elif error.cost_usd is not None:
+                    cost, source = error.cost_usd, "reported"
+                elif not error.billed:
+                    continue
+            elif not attempt.abandoned:
+                continue
+            usage = error.usage if error is not None else None
+            self.spent += (Spent(place, candidate, usage, cost, "unknown" if cost is None else source),)
 
     def break_off(self, error: ProviderError, usage: Usage, characters: int) -> Candidate:
         """The stream of the last attempt broke after `characters` had been sent: it has failed after all."""
@@ -148,9 +174,8 @@ class RequestRecord(Struct, eq=False):
     @property
     def total_usage(self) -> Usage | None:
         """All tokens that were billed, those of attempts that were given up included."""
-        if not self.spent:
-            return self.usage
-        return Usage.total([*(each.usage for each in self.spent), *([self.usage] if self.usage else [])])
+        counted = [usage for usage in (*(each.usage for each in self.spent), self.usage) if usage is not None]
+        return Usage.total(counted) if len(counted) > 1 else counted[0] if counted else None
 
     @property
     def total_cost(self) -> tuple[Decimal | None, str]:
@@ -246,7 +271,8 @@ class RequestRecord(Struct, eq=False):
         for spent in self.spent:
             if spent.attempt == place:  # with no cost of its own the request's is that of the attempt that answered
                 cost = None if spent.cost_usd is None else float(spent.cost_usd)
-                shown |= {"usage": spent.usage.to_openai(), "cost_usd": cost, "cost_source": spent.cost_source}
+                usage = spent.usage.to_openai() if spent.usage is not None else None
+                shown |= {"usage": usage, "cost_usd": cost, "cost_source": spent.cost_source}
         return shown
 
 

@@ -1,12 +1,12 @@
 """What an image answer says: the pictures in the format that was asked for, and OpenAI's fields around them."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
 
-from providers.types import GeneratedImage, ImageRequest, JsonObject, Usage
+from providers.types import GeneratedImage, ImageRequest, JsonObject, LostPictures, Usage
 from providers.xmp import Origin
 from router.pictures.provenance import is_signed
 from router.pictures.signing import Signer
@@ -78,6 +78,14 @@ def delivery_warnings(pictures: Sequence[Finished], request: ImageRequest) -> tu
     if any(picture.unsigned for picture in pictures):
         found.append("c2pa=not signed")
     return tuple(found)
+
+
+def lost_json(failures: Sequence[LostPictures]) -> Iterator[JsonObject]:
+    """Each picture that did not come, by its place among those that were asked for."""
+    for each in failures:
+        error = each.error
+        for index in range(each.index, each.index + each.count):
+            yield {"index": index, "provider": error.provider, "code": error.code, "message": error.message}
 
 
 def usage_json(usage: Usage, cost_usd: Decimal | None) -> JsonObject:

@@ -15,13 +15,13 @@ from starlette.types import Receive, Scope
 from providers.base import Show
 from providers.errors import ProviderError
 from providers.fetch import Fetcher
-from providers.types import ImageResponse, JsonObject, Usage
+from providers.types import ImageResponse, JsonObject, LostPictures, Usage
 from router.api.body import header
 from router.api.coalescing import Coalescer, fingerprint_of, key_of
 from router.api.detached import Answer, detach, send
 from router.api.envelope import Headers
 from router.api.gateway import Exchange, ShuttingDownError, common_headers, header_text, watched
-from router.api.image_answer import Finished, delivery_warnings, described, finish, usage_json
+from router.api.image_answer import Finished, delivery_warnings, described, finish, lost_json, usage_json
 from router.api.image_jobs import POLL_S, ImageJobs, prefers_async
 from router.api.image_request import ParsedImage
 from router.api.image_stream import ImageEventWriter
@@ -34,6 +34,8 @@ from router.routing.plan import Candidate
 from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
+
+_INSISTENCE = "Generate an image. "  # for a model that answered in words alone
 
 Begin = Callable[[Exchange, ParsedImage], asyncio.Future[Answer]]
 Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitable[ParsedImage]]
@@ -136,10 +138,14 @@ class ImageHandler:
         first = made.pictures[0]
         body: JsonObject = {"created": int(time.time()), "data": list(items), **described(first, parsed.request)}
         if made.usage is not None:
-            body["usage"] = usage_json(made.usage, record.cost_usd)
+            body["usage"] = usage_json(made.usage, record.total_cost[0])
+        if made.failures:
+            body["router"] = {"errors": [*lost_json(made.failures)]}
         record.measure_overhead(gateway.health.now())
-        headers = ((b"content-type", b"application/json"), *common_headers(gateway, record))
-        return Answer(200, headers, orjson.dumps(body))
+        headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
+        if len(items) < parsed.request.n:
+            headers.append((b"x-router-partial", b"%d/%d" % (len(items), parsed.request.n)))
+        return Answer(200, tuple(headers), orjson.dumps(body))
 
     async def _streamed(self, exchange: Exchange, parsed: ParsedImage) -> int:
         """Like `_whole`, as events. What fails after commitment is an error event in a 200."""
@@ -153,7 +159,7 @@ class ImageHandler:
         try:
             async with events.kept_alive():
                 made = await _made(exchange, parsed, self._service.signer, events.preview)
-                usage = usage_json(made.usage or Usage(), record.cost_usd)
+                usage = usage_json(made.usage or Usage(), record.total_cost[0])
                 for index, picture in enumerate(made.pictures):
                     last = index == len(made.pictures) - 1  # the counts are those of the whole answer: once is enough
                     item = await self._item(exchange, parsed, picture)
@@ -190,6 +196,7 @@ class _Made(Struct, frozen=True):
 
     pictures: tuple[Finished, ...]
     usage: Usage | None
+    failures: tuple[LostPictures, ...] = ()
 
 
 async def _made(exchange: Exchange, parsed: ParsedImage, signer: Signer | None, show: Show | None = None) -> _Made:
@@ -200,20 +207,24 @@ async def _made(exchange: Exchange, parsed: ParsedImage, signer: Signer | None, 
 
     async def call(candidate: Candidate) -> ImageResponse:
         provider = gateway.image_providers[candidate.provider]
-        return await make_pictures(provider, request, candidate.model, candidate.info, show)
+        asked = replace(request, prompt=f"{_INSISTENCE}{request.prompt}") if candidate.resend == "insist" else request
+        return await make_pictures(provider, asked, candidate.model, candidate.info, show)
 
-    outcome = await dispatch(plan, call, gateway.health, record.attempts)
+    try:
+        outcome = await dispatch(plan, call, gateway.health, record.attempts)
+    finally:
+        record.book_lost()
     response, served = outcome.value, outcome.served_by
     latency = gateway.health.target(served.provider, served.model, served.info).latency
     latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, 0, gateway.health.now())
-    record.settle(response.usage, images=len(response.images), reported=response.reported_cost_usd)
+    record.settle(response.usage, images=len(response.images), lost=response.lost, reported=response.reported_cost_usd)
     record.served_model = response.model
     default = gateway.settings.images.default_format
     pictures = tuple([await finish(image, request, default, response.model, signer) for image in response.images])
     record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *delivery_warnings(pictures, request))
     if request.partial_images and record.first_content_s is None:
         record.warnings += ("partial_images=ignored: the backend makes none",)
-    return _Made(pictures, response.usage)
+    return _Made(pictures, response.usage, response.failures)
 
 
 def base_url(scope: Scope, settings: Settings) -> str:

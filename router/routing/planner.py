@@ -148,6 +148,7 @@ class Planner:
             stream_mode=directives.stream_mode or groups[0].stream_mode or routing.stream_mode,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
             hedged=routing.hedge.enabled and features.kind == "chat" and len(healthy) > 1,
+            policy_failover=routing.content_policy_failover,
         )
 
     def _judge(
