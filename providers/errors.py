@@ -21,10 +21,7 @@
 """
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-if TYPE_CHECKING:
-    from providers.types import Usage
+from typing import ClassVar, Literal
 
 Effect = Literal["none", "block", "failure"]
 Resend = Literal["same", "unsigned", "insist"]
@@ -36,10 +33,10 @@ class ProviderError(Exception):
     `message` is safe to show to a client: no key, header value, upstream URL or prompt text.
     `status` is the upstream's HTTP status where there was one; `retry_after_s` what it asked us to wait;
     `billed` is True when the upstream may already have charged for the attempt, what it said of that stands in
-    `cost_usd` or `usage`; `dead` that nothing will come of it for certain, so that another attempt buys no second
-    picture. `outcome` is the label the attempt carries in metrics. `resend` says how the same upstream may be asked
-    once more before anyone else is: with the same request (the model slipped), with its thought signatures left out
-    (one of them was refused), or with more insistence on a picture (it only talked).
+    `cost_usd` or `tokens` (in, out); `dead` that nothing will come of it for certain, so that another attempt buys no
+    second picture. `outcome` is the label the attempt carries in metrics. `resend` says how the same upstream may be
+    asked once more before anyone else is: with the same request (the model slipped), with its thought signatures left
+    out (one of them was refused), or with more insistence on a picture (it only talked).
     """
 
     failover: ClassVar[bool] = False
@@ -74,7 +71,7 @@ class ProviderError(Exception):
         self.billed = billed
         self.dead = dead
         self.cost_usd: Decimal | None = None
-        self.usage: Usage | None = None
+        self.tokens: tuple[int, int] | None = None
         self.resend = resend
 
 

@@ -76,7 +76,8 @@ def from_image_content(body: bytes, *, model: str, warnings: tuple[str, ...] = (
     images = [image for image in (_picture(part) for part in parts) if image is not None]
     if not images:
         error = _without_picture(data, candidates, parts)
-        error.usage = usage_from_metadata(as_object(data.get("usageMetadata")))
+        usage = usage_from_metadata(as_object(data.get("usageMetadata")))
+        error.tokens = (usage.prompt_tokens, usage.completion_tokens)
         raise error
     return ImageResponse(
         model=as_text(data.get("modelVersion")) or model,

@@ -144,17 +144,17 @@ class RequestRecord(Struct, eq=False):
         day = utc_day(self.created)
         for place, attempt in enumerate(self.attempts):
             error, candidate = attempt.error, attempt.candidate
-            cost, source = candidate.expected_cost_usd, "estimated"
+            cost, source, usage = candidate.expected_cost_usd, "estimated", None
             if error is not None:
-                if error.usage is not None:
-                    cost, source = actual_cost(candidate.info, error.usage, day, reported=error.cost_usd)
+                if error.tokens is not None:
+                    usage = Usage(prompt_tokens=error.tokens[0], completion_tokens=error.tokens[1])
+                    cost, source = actual_cost(candidate.info, usage, day, reported=error.cost_usd)
                 elif error.cost_usd is not None:
                     cost, source = error.cost_usd, "reported"
                 elif not error.billed:
                     continue
             elif not attempt.abandoned:
                 continue
-            usage = error.usage if error is not None else None
             self.spent += (Spent(place, candidate, usage, cost, "unknown" if cost is None else source),)
 
     def break_off(self, error: ProviderError, usage: Usage, characters: int) -> Candidate:

@@ -167,6 +167,7 @@ def _provider(
             organization=shape.organization,
             model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),
+            max_concurrent=shape.max_concurrent,
         ),
         line=document.line(loc),
     )

@@ -133,6 +133,9 @@ class ProviderShape(Shape):
     azure: AzureShape = Field(default_factory=AzureShape, description="Versions and deployments, for type azure.")
     workflows: Mapping[str, WorkflowShape] = Field(default={}, description="Models of a provider of type comfyui.")
     midjourney: MidjourneyShape = Field(default_factory=MidjourneyShape, description="The bridge, for type midjourney.")
+    max_concurrent: Int | None = Field(
+        default=None, ge=1, description="Pictures it makes at a time. Default: 10 for eachlabs, 24 for bfl, else any."
+    )
     result_hosts: Items[Text] = Field(
         default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
     )

@@ -83,6 +83,7 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     `cloud`, `gemini`: type gemini. `azure`, `midjourney`: of these types. `workflows`, by model: type comfyui.
     `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be fetched from, their subdomains
     included; none: any public host. `model_prefix`: what litellm calls the provider.
+    `max_concurrent`: pictures at a time; None: as many as its kind is known to admit.
     """
 
     cloud: Cloud | None = None
@@ -93,6 +94,7 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     organization: str | None = None
     model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()
+    max_concurrent: int | None = None
 
 
 class ProviderSettings(Struct, frozen=True, kw_only=True):

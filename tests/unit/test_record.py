@@ -77,7 +77,7 @@ def test_attempts_at_pictures_that_may_be_charged_are_booked_once_each() -> None
     reported = UnavailableError("failed", billed=True)
     reported.cost_usd = Decimal("0.04")
     counted = BadResponseError("words", billed=True)
-    counted.usage = Usage(prompt_tokens=1000)
+    counted.tokens = (1000, 0)
     made = record(
         attempt(RateLimitedError("free")), attempt(UnavailableError("x", billed=True)), attempt(reported),
         attempt(counted), attempt(abandoned=True),
