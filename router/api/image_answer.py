@@ -5,12 +5,17 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from providers.types import GeneratedImage, ImageRequest, JsonObject, LostPictures, Usage
+from providers.types import GeneratedImage, ImageRequest, JsonObject, LostPictures, Usage
 from providers.xmp import Origin
+from router.errors import RouterError
 from router.pictures.provenance import is_signed
 from router.pictures.signing import Signer
 from router.pictures.transcode import pixel_size, to_format
+
+_WEBP_QUALITY = 90
 
 
 class Finished(Struct, frozen=True):
@@ -52,6 +57,28 @@ async def finish(
         return Finished(content, mime, size, image.revised_prompt)
     signed = await signer.sign(content, mime, origin, model, (image.data, image.mime))
     return Finished(signed or content, mime, size, image.revised_prompt, unsigned=signed is None)
+
+
+class ResponseTooLargeError(RouterError):
+    """The pictures are made, and too many bytes for one answer."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "response_too_large"
+
+    def __init__(self, limit: int) -> None:
+        advice = "ask with response_format=url, or for fewer or smaller ones"
+        super().__init__(f"the pictures exceed {limit} bytes of base64; {advice}", param="response_format")
+
+
+def fit(pictures: Sequence[Finished], limit: int) -> bool:
+    """Whether all of them together are within `limit` bytes of base64."""
+    return sum(-(-len(each.content) // 3) * 4 for each in pictures) <= limit
+
+
+def smaller(request: ImageRequest) -> ImageRequest:
+    """The request for pictures of fewer bytes, where it leaves the format open."""
+    return replace(request, output_format="webp", output_compression=_WEBP_QUALITY)
 
 
 def described(first: Finished, request: ImageRequest) -> JsonObject:

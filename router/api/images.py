@@ -15,13 +15,23 @@ from starlette.types import Receive, Scope
 from providers.base import Show
 from providers.errors import ProviderError
 from providers.fetch import Fetcher
-from providers.types import ImageResponse, JsonObject, LostPictures, Usage
+from providers.types import ImageRequest, ImageResponse, JsonObject, LostPictures, Usage
 from router.api.body import header
 from router.api.coalescing import Coalescer, fingerprint_of, key_of
 from router.api.detached import Answer, detach, send
 from router.api.envelope import Headers
 from router.api.gateway import Exchange, ShuttingDownError, common_headers, header_text, watched
-from router.api.image_answer import Finished, delivery_warnings, described, finish, lost_json, usage_json
+from router.api.image_answer import (
+    Finished,
+    ResponseTooLargeError,
+    delivery_warnings,
+    described,
+    finish,
+    fit,
+    lost_json,
+    smaller,
+    usage_json,
+)
 from router.api.image_jobs import POLL_S, ImageJobs, prefers_async
 from router.api.image_request import ParsedImage
 from router.api.image_stream import ImageEventWriter
@@ -220,8 +230,21 @@ async def _made(exchange: Exchange, parsed: ParsedImage, signer: Signer | None, 
     record.settle(response.usage, images=len(response.images), lost=response.lost, reported=response.reported_cost_usd)
     record.served_model = response.model
     default = gateway.settings.images.default_format
-    pictures = tuple([await finish(image, request, default, response.model, signer) for image in response.images])
-    record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *delivery_warnings(pictures, request))
+    limit = gateway.settings.images.response_limit_bytes
+    told: tuple[str, ...] = ()
+
+    async def finished(asked: ImageRequest) -> tuple[Finished, ...]:
+        return tuple([await finish(image, asked, default, response.model, signer) for image in response.images])
+
+    pictures = await finished(request)
+    if parsed.delivery == "b64_json" and not parsed.stream and not fit(pictures, limit):
+        if request.output_format is None:
+            pictures = await finished(smaller(request))
+        if not fit(pictures, limit):
+            raise ResponseTooLargeError(limit)
+        told = (f"output_format={pictures[0].output_format}: the answer would exceed {limit} bytes",)
+    lost = delivery_warnings(pictures, request)
+    record.warnings = (*parsed.warnings, *plan.warnings, *response.warnings, *lost, *told)
     if request.partial_images and record.first_content_s is None:
         record.warnings += ("partial_images=ignored: the backend makes none",)
     return _Made(pictures, response.usage, response.failures)

@@ -264,6 +264,9 @@ class ImagesShape(Shape):
     variation_prompt: Text | None = Field(
         default=None, description="What an edit is told for /v1/images/variations. Without it they are answered 410."
     )
+    response_limit_mib: Float | None = Field(
+        default=None, gt=0, description="Most base64 in one answer, MiB; beyond it WebP or 400. Default 64."
+    )
     s3: BucketShape | None = Field(default=None, description="Store them in a bucket instead of the folder.")
     c2pa: SigningShape | None = Field(default=None, description="Sign what models made. Default: no manifest.")
 

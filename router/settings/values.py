@@ -234,6 +234,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     `bucket` takes its place.
 
     `variation_prompt` makes an edit of a request for variations; None: there are none. `signing` None: unsigned.
+    `response_limit_bytes` bounds the base64 of an answer.
     """
 
     store_dir: Path = Path("/tmp/turnout-images")  # noqa: S108  a cache: it may vanish, and the directory is made 0700
@@ -241,6 +242,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     quota_bytes: int = 1024 * 1024 * 1024
     default_format: ImageFormat = "png"
     variation_prompt: str | None = None
+    response_limit_bytes: int = 64 * 1024 * 1024
     bucket: BucketSettings | None = None
     signing: SigningSettings | None = None
 
