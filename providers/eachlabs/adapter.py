@@ -49,11 +49,14 @@ class EachlabsProvider:
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         body = to_prediction(request, model, lookup(self._models, self.name, model))
+        result: Result | None = None
         try:
             result = await self._run(body)
             picture = await self._results.picture(result.url)
         except ProviderError as error:
             error.provider = self.name
+            if result is not None:
+                error.cost_usd = result.cost_usd
             raise
         return ImageResponse(
             model=model, images=(picture,), reported_cost_usd=result.cost_usd, warnings=warnings_of(request)

@@ -108,7 +108,7 @@ def state_of(body: bytes) -> Pending | Done[Result]:
     cost_usd = money_in(metrics.get("cost")) if isinstance(metrics, dict) else None
     if isinstance(status, str) and status.lower() in _FAILED:
         error = UnavailableError("the image job failed", outcome="job_failed", billed=bool(cost_usd), dead=True)
-        error.cost_usd = cost_usd
+        error.cost_usd = cost_usd or None
         raise error
     if not isinstance(status, str) or status.lower() != "success":
         return Pending()

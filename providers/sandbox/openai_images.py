@@ -13,6 +13,7 @@ from providers.sandbox.exchange import Answer, Incoming
 from providers.sandbox.faults import Fault
 from providers.sandbox.files import Files, Recipe
 from providers.sandbox.forms import Upload
+from providers.sandbox.jobs import is_broken
 from providers.sandbox.openai_rules import refuse
 from providers.sandbox.refusals import JSON, RefusedError, openai_error
 
@@ -154,7 +155,7 @@ def _recipes(payload: Json, model: str, fault: Fault | None, *, is_gpt: bool) ->
             quality=_integer(payload, "output_compression", 90),
             transparent=payload.get("background") == "transparent",
             black=name == "black-image",
-            broken=name == "bad-image",
+            broken=is_broken(name, number),
             number=number,
         )
         for number in range(_integer(payload, "n", 1))
