@@ -42,7 +42,12 @@ _EDIT_FIELDS = _FIELDS | {"image", "images", "mask", "markup", "input_fidelity"}
 _LEGACY_FIELDS = frozenset({"response_format", "style"})  # GPT models refuse them, others take them
 _SIZES_1 = frozenset({"auto", "1024x1024", "1536x1024", "1024x1536"})
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})\Z")
-_QUALITY_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320, "auto": 1056}
+# Of a square of 1024, by generation; other sizes are not told apart here.
+_QUALITY_TOKENS = {
+    "gpt-image-1": {"low": 272, "medium": 1056, "high": 4160},
+    "gpt-image-2.": {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024},
+    "gpt-image-2": {"low": 196, "medium": 1756, "high": 7024},
+}
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 _FORMATS = frozenset({"png", "jpeg", "webp"})
 
@@ -217,7 +222,7 @@ def _event(kind: str, data: Json) -> bytes:
 def _usage(payload: Json, count: int, *, edit: bool) -> Json:
     text = tokens_in(payload["prompt"])
     given = len(payload.get("image") or payload.get("images") or ()) * 323 if edit else 0
-    made = count * _QUALITY_TOKENS.get(_quality(payload), 1056)
+    made = count * _tokens_of(payload["model"], _quality(payload))
     return {
         "input_tokens": text + given,
         "input_tokens_details": {"text_tokens": text, "image_tokens": given},
@@ -225,6 +230,12 @@ def _usage(payload: Json, count: int, *, edit: bool) -> Json:
         "output_tokens_details": {"text_tokens": 0, "image_tokens": made},
         "total_tokens": text + given + made,
     }
+
+
+def _tokens_of(model: str, quality: str) -> int:
+    name = model.rpartition("/")[2]
+    known = next((table for start, table in _QUALITY_TOKENS.items() if name.startswith(start)), {})
+    return known.get(quality, 1056)
 
 
 def _quality(payload: Json) -> str:
