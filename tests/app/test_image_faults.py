@@ -159,11 +159,12 @@ def test_one_of_four_fails_and_three_come(upstream: Upstream) -> None:
     assert answer.headers["x-router-partial"] == "3/4"
     assert "n=3 of 4" in answer.headers["x-router-warnings"]
     assert (record["images"], len(record["attempts"])) == (3, 1)
-    if upstream.together:
-        assert "router" not in made
-    else:
-        (lost,) = made["router"]["errors"]
-        assert (lost["provider"], lost["code"]) == (upstream.type, "upstream_unavailable")
+    failed = made.get("router", {}).get("errors", [])
+    if upstream.type != "xai":  # makes three at a time: the spoilt one may be alone in its call, which fails then
+        assert bool(failed) != upstream.together
+    for lost in failed:
+        code = "upstream_bad_response" if upstream.together else "upstream_unavailable"
+        assert (lost["provider"], lost["code"]) == (upstream.type, code)
         assert lost["message"]
     one = {"stability": 0.03, "seedream": 0.03, "fal": 0.003, "replicate": 0.003, "together": 0.0027}.get(upstream.type)
     if one is not None:  # priced by the picture: a failed job of fal's costs nothing, a picture that came broken does
