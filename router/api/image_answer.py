@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.types import GeneratedImage, ImageRequest, JsonObject, LostPictures, Usage
-from providers.types import GeneratedImage, ImageRequest, JsonObject, LostPictures, Usage
 from providers.xmp import Origin
 from router.errors import RouterError
 from router.pictures.provenance import is_signed
