@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -96,7 +97,11 @@ def _check_fields(payload: Json, *, is_gpt: bool, edit: bool) -> None:
         raise refuse(f"Invalid 'n': expected a value between 1 and 10, got {n}.", param="n")
     if (payload.get("output_format") or "png") not in _FORMATS:
         raise refuse(f"Invalid value: '{payload['output_format']}'.", param="output_format")
-    if (quality := payload.get("quality")) is not None and is_gpt and quality not in _QUALITY_TOKENS:
+    if (
+        (quality := payload.get("quality")) is not None
+        and is_gpt
+        and quality not in {"auto", *_qualities(payload["model"])}
+    ):
         raise refuse(f"Invalid value: '{quality}'.", param="quality")
     if payload.get("background") == "transparent" and payload.get("output_format") == "jpeg":
         raise refuse("Transparent background is not supported for jpeg output.", param="background")
@@ -222,7 +227,7 @@ def _event(kind: str, data: Json) -> bytes:
 def _usage(payload: Json, count: int, *, edit: bool) -> Json:
     text = tokens_in(payload["prompt"])
     given = len(payload.get("image") or payload.get("images") or ()) * 323 if edit else 0
-    made = count * _tokens_of(payload["model"], _quality(payload))
+    made = count * _qualities(payload["model"]).get(_quality(payload), 1056)
     return {
         "input_tokens": text + given,
         "input_tokens_details": {"text_tokens": text, "image_tokens": given},
@@ -232,10 +237,11 @@ def _usage(payload: Json, count: int, *, edit: bool) -> Json:
     }
 
 
-def _tokens_of(model: str, quality: str) -> int:
+def _qualities(model: str) -> Mapping[str, int]:
+    """What the model's generation knows, and the tokens of each; those of the first where it is none of OpenAI's."""
     name = model.rpartition("/")[2]
-    known = next((table for start, table in _QUALITY_TOKENS.items() if name.startswith(start)), {})
-    return known.get(quality, 1056)
+    known = (table for start, table in _QUALITY_TOKENS.items() if name.startswith(start))
+    return next(known, _QUALITY_TOKENS["gpt-image-1"])
 
 
 def _quality(payload: Json) -> str:

@@ -114,7 +114,8 @@ def test_every_picture_model_has_a_price_or_says_that_it_has_none(shipped: Setti
             assert 0 < cost < 1, name
     assert "flux-1-1-pro" in unpriced
     assert all(
-        name.startswith(("doubao-", "replicate/", "together/", "fal/", "ideogram-4-6", "flux-1-1")) for name in unpriced
+        name.startswith(("doubao-", "replicate/", "together/", "fal/", "ideogram-4-6", "flux-1-1", "midjourney"))
+        for name in unpriced
     )
 
 
