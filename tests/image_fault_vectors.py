@@ -33,6 +33,7 @@ _OWN = (
         fetches=True,
     ),
 )  # fmt: skip
+_APART = {"comfyui", "midjourney", "legnext"}  # set up in ways of their own, and tested so
 _TOGETHER = {"fal", "replicate", "together", "xai", "ideogram"}  # others have no row that says how many
 UPSTREAMS: Mapping[str, Upstream] = {each.type: each for each in _OWN} | {
     each.type: Upstream(
@@ -46,6 +47,7 @@ UPSTREAMS: Mapping[str, Upstream] = {each.type: each for each in _OWN} | {
         together=each.type in _TOGETHER,
     )
     for each in BACKENDS.values()
+    if each.type not in _APART
 }
 
 
