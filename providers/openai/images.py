@@ -13,12 +13,12 @@ from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
 from providers.pictures import decoded_base64, nearest_ratio
+from providers.qualities import nearest_quality, ranked
 from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
 """Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
 
-_GPT_QUALITY = {"standard": "medium", "hd": "high"}
 _COMPRESSED = ("jpeg", "webp")
 
 
@@ -77,7 +77,7 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
     Other upstreams are asked for `b64_json`: they default to URLs, which would have to be fetched. Raises
     UnsupportedFieldError when a strict request has a field that would be lost.
     """
-    if request.strict and (lost := image_warnings(request, model)):
+    if request.strict and (lost := image_warnings(request, model, info)):
         raise UnsupportedFieldError("this upstream does not take the field", param=lost[0].partition("=")[0])
     gpt = model.gpt
     fields: JsonObject = {name: value for name, value in request.extra.items() if not (gpt and name in IGNORED)}
@@ -87,7 +87,7 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
         "prompt": _prompt(request) if gpt else request.prompt,
         "n": request.n,
         **_size(request.size, info.image),
-        "quality": _GPT_QUALITY.get(request.quality or "", request.quality) if gpt else request.quality,
+        "quality": _gpt_quality(request.quality, info) if gpt else request.quality,
         "background": request.background,
         "output_format": request.output_format,
         "output_compression": request.output_compression if compressed else None,
@@ -100,12 +100,19 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def image_warnings(request: ImageRequest, model: Spoken) -> tuple[str, ...]:
-    """The lossy mappings of `request`: a GPT image model knows no seed and reads negatives in the prompt only."""
+def image_warnings(request: ImageRequest, model: Spoken, info: ModelInfo) -> tuple[str, ...]:
+    """The lossy mappings of `request`: a GPT image model knows no seed, reads negatives in the prompt only, and its
+    generation may lack the better qualities.
+    """
     if not model.gpt:
         return ()
-    seed = ("seed=ignored",) if request.seed is not None else ()
-    return (*seed, "negative_prompt=folded into the prompt") if request.negative_prompt else seed
+    lost = ["seed=ignored"] if request.seed is not None else []
+    if request.negative_prompt:
+        lost.append("negative_prompt=folded into the prompt")
+    wanted, quality = ranked(request.quality), _gpt_quality(request.quality, info)
+    if wanted is not None and quality != wanted:
+        lost.append(f"quality={quality}")
+    return tuple(lost)
 
 
 def spoken(model: str) -> Spoken:
@@ -143,6 +150,12 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
         usage=image_usage_from(usage),
         cost_usd=cost_from(usage),
     )
+
+
+def _gpt_quality(quality: str | None, info: ModelInfo) -> str | None:
+    """The nearest one that the model has; `auto` is its own word."""
+    offered = info.image.qualities if info.image is not None else ()
+    return nearest_quality(quality, offered) or ranked(quality) or quality
 
 
 def _streamed(request: ImageRequest, *, stream: bool) -> JsonObject:

@@ -30,6 +30,8 @@ def find_unfit(info: ModelInfo, features: Features, space: str = "") -> Unfit | 
     """What makes `info` unable to serve, None when nothing does. `space` is the one vectors must lie in, if any."""
     if features.kind == "embedding" and (info.kind == "embedding" or not info.known):
         return _unfit_for_embedding(info, features, space)
+    if features.kind == "image" and (info.kind == "image" or not info.known):
+        return _unfit_for_image(info, features)
     reason = _incapable(info, features)
     return Unfit(reason) if reason else None
 
@@ -55,8 +57,6 @@ def _incapable(info: ModelInfo, features: Features) -> str:
     """What a chat or image request needs and the model lacks; empty when nothing."""
     if features.kind != info.kind and info.known and not (features.kind == "chat" and info.kind == "image"):
         return f"is {'a chat' if info.kind == 'chat' else f'an {info.kind}'} model"
-    if features.kind == "image":
-        return _incapable_of_image(info, features)
     if "text" not in info.outputs and not (features.audio_out and "audio" in info.outputs):
         return "speaks only (modalities: ['audio'])" if "audio" in info.outputs else "does not chat"
     if features.images or features.audio or features.files:
@@ -78,14 +78,18 @@ def _incapable(info: ModelInfo, features: Features) -> str:
     return ""
 
 
-def _incapable_of_image(info: ModelInfo, features: Features) -> str:
+def _unfit_for_image(info: ModelInfo, features: Features) -> Unfit | None:
     image = info.image
     if image is None:
-        return "" if not info.known else "makes no pictures"
+        return Unfit("makes no pictures") if info.known else None
     if features.images > image.references and features.edit:
-        return f"takes at most {image.references} reference pictures"
+        return Unfit(f"takes at most {image.references} reference pictures", "image")
+    if image.edits_only and not features.edit:
+        return Unfit("only edits pictures", "image")
     if features.mask and not image.mask:
-        return "takes no mask"
+        return Unfit("takes no mask", "mask")
     if features.transparent and not image.transparent:
-        return "has no transparent background"
-    return f"makes at most {image.max_n} pictures a request" if features.n > image.max_n else ""
+        return Unfit("has no transparent background", "background")
+    if features.n > image.max_n:
+        return Unfit(f"makes at most {image.max_n} pictures a request", "n")
+    return None

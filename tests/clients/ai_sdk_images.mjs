@@ -37,7 +37,8 @@ function check(images, count) {
 
 const cases = {
   "one picture comes as bytes": async () => {
-    const { image, images, usage } = await generateImage({ model: models.imageModel("image"), prompt: "a barn" });
+    const model = models.imageModel("gemini-nano-banana-2.1");
+    const { image, images, usage } = await generateImage({ model, prompt: "a barn" });
     check(images, 1);
     assert.equal(image, images[0]);
     assert.ok(usage.totalTokens > 0);

@@ -64,6 +64,17 @@ def test_old_qualities_are_mapped_for_gpt_image(asked: str, got: str) -> None:
     assert sent(request(quality=asked), "other-model")["quality"] == asked
 
 
+def test_a_quality_that_the_model_lacks_becomes_its_best_and_is_named() -> None:
+    second = ModelInfo(name="m", kind="image", image=ImageCapabilities(qualities=("low", "medium", "high")))
+    assert sent(request(quality="max"), "gpt-image-2", second)["quality"] == "high"
+    assert image_warnings(request(quality="max"), spoken("gpt-image-2"), second) == ("quality=high",)
+    assert image_warnings(request(quality="hd"), spoken("gpt-image-2"), second) == ()
+    assert sent(request(quality="auto"), "gpt-image-2", second)["quality"] == "auto"
+    with pytest.raises(UnsupportedFieldError) as caught:
+        sent(request(quality="xhigh", strict=True), "gpt-image-2", second)
+    assert caught.value.param == "quality"
+
+
 def test_compression_is_dropped_where_the_format_has_none() -> None:
     assert "output_compression" not in sent(request(output_compression=80), "gpt-image-2")
     assert "output_compression" not in sent(request(output_compression=80, output_format="png"), "gpt-image-2")
@@ -75,7 +86,10 @@ def test_seed_and_negatives_are_folded_or_named() -> None:
     body = sent(asked, "gpt-image-2")
     assert body["prompt"] == "a brass orrery\n\nAvoid: text, blur."
     assert not body.keys() & {"seed", "negative_prompt"}
-    assert image_warnings(asked, spoken("gpt-image-2")) == ("seed=ignored", "negative_prompt=folded into the prompt")
+    assert image_warnings(asked, spoken("gpt-image-2"), INFO) == (
+        "seed=ignored",
+        "negative_prompt=folded into the prompt",
+    )
     with pytest.raises(UnsupportedFieldError) as caught:
         sent(request(seed=7, strict=True), "gpt-image-2")
     assert caught.value.param == "seed"
@@ -92,7 +106,7 @@ def test_another_upstream_gets_what_the_caller_sent_and_is_asked_for_bytes() -> 
         "style": "vivid",
         "response_format": "b64_json",
     }
-    assert image_warnings(request(seed=7), spoken("flux")) == ()
+    assert image_warnings(request(seed=7), spoken("flux"), INFO) == ()
 
 
 def test_a_model_of_ratios_gets_the_nearest_one_and_its_tier() -> None:
