@@ -151,15 +151,16 @@ def model_name(value: JsonValue) -> str:
 def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw], key: ClientKey) -> Features:
     fields = request.fields
     prompt_bytes = shape.text_bytes + (len(raw["tools"]) if "tools" in raw else 0)
-    tokens = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS
+    tokens, media = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS, 0
     if shape.images or shape.audio or shape.files:
-        tokens += shape.images * _IMAGE_TOKENS + shape.audio * _AUDIO_TOKENS + shape.files * _FILE_TOKENS
+        media = shape.images * _IMAGE_TOKENS + shape.audio * _AUDIO_TOKENS + shape.files * _FILE_TOKENS
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens") or 0
     return Features(
         kind="chat",
         model=request.model,
         prompt_bytes=prompt_bytes,
-        prompt_tokens=math.ceil(tokens),
+        prompt_tokens=math.ceil(tokens) + media,
+        media_tokens=media,
         messages=shape.count,
         max_tokens=int(limit) if isinstance(limit, int | float) else 0,
         images=shape.images,

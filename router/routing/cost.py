@@ -3,33 +3,40 @@
 from datetime import date
 from decimal import Decimal
 
-from providers.catalogue import ImagePrice, ModelInfo, Price
+from providers.catalogue import ImagePrice, LongContext, ModelInfo, Price
 from providers.types import ImageSize, Usage
 from router.routing.plan import Features
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
+_NEAR_EDGE = 0.95  # a prompt that may be longer than the tier's edge after all is priced as if it were
 _MILLIONTH = Decimal("0.000001")
 _IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x output tokens per picture, by tier
 _DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size; of the tier 1K
 
 
-def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day: date) -> Decimal | None:
-    """The cost of this request on this model if the answer is `output_tokens` long (per choice)."""
+def expected_cost(
+    info: ModelInfo, features: Features, prompt_tokens: int, output_tokens: float, day: date
+) -> Decimal | None:
+    """The cost of this request on this model if it counts `prompt_tokens` and answers `output_tokens` (per choice).
+
+    A prompt within 5 % of where the long-context tier begins is priced at the dearer side: its length is a guess.
+    """
     price = info.price_on(day)
     if price is None:
         return None
     if features.kind == "image":
-        return _pictures(price, features.n, features.size, features.quality, features.prompt_tokens)
-    prompt_tokens, completion_tokens = features.prompt_tokens, round(output_tokens * features.n)
+        return _pictures(price, features.n, features.size, features.quality, prompt_tokens)
+    completion_tokens = round(output_tokens * features.n)
     tier = price.long_context
-    row = price if tier is None or prompt_tokens <= tier.above_tokens else tier
-    input_price, output_price = row.input, row.output
-    if input_price is None or (output_price is None and completion_tokens):
+    if tier is None or prompt_tokens <= tier.above_tokens * _NEAR_EDGE:
+        cost = _text(price, prompt_tokens, completion_tokens)
+    else:
+        cost = _text(tier, prompt_tokens, completion_tokens)
+        if prompt_tokens * _NEAR_EDGE <= tier.above_tokens:
+            cost = _dearer(cost, _text(price, prompt_tokens, completion_tokens))
+    if cost is None:
         return None
-    cost = prompt_tokens * input_price
-    if output_price is not None:
-        cost += completion_tokens * output_price
     cost *= _MILLIONTH  # a product of decimals costs a sixth of a quotient
     if features.service_tier and features.service_tier in info.tiers:
         cost *= info.tiers[features.service_tier]
@@ -37,6 +44,19 @@ def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day
         picture = _one_picture(price, features.size, features.quality)
         return None if picture is None else cost + picture
     return cost
+
+
+def _text(row: Price | LongContext, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
+    """In millionths."""
+    if row.input is None or (row.output is None and completion_tokens):
+        return None
+    cost = prompt_tokens * row.input
+    return cost if row.output is None else cost + completion_tokens * row.output
+
+
+def _dearer(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    """None when one of them is unknown."""
+    return None if one is None or other is None else max(one, other)
 
 
 def actual_cost(

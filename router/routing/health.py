@@ -11,9 +11,11 @@ from typing import Literal
 
 from providers.catalogue import ModelInfo
 from providers.errors import AuthenticationError, ModelNotFoundError, ProviderError, RateLimitedError
+from providers.types import Usage
 from router.routing.budget import HedgeBudget, RetryBudget
 from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.plan import Attempt, Candidate, Features, Prediction
+from router.routing.token_ratio import TokenRatio
 
 BreakerState = Literal["closed", "half_open", "open"]
 
@@ -60,12 +62,14 @@ class TargetState:
         "rate_at",
         "rate_limit_streak",
         "successes",
+        "tokens",
         "tripped",
     )
 
     def __init__(self, info: ModelInfo, now: float) -> None:
         self.asked_at = now
         self.latency = LatencyModel(info)
+        self.tokens = TokenRatio()
         self.blocked_until = -math.inf
         self.blocked_reason = ""
         self.rate_limit_streak = 0
@@ -167,6 +171,11 @@ class Health:
         tokens = min(self.expected_output(features, now), info.max_output_tokens)
         return state.latency.predict(features, tokens, prompt_factor(features), now)
 
+    def prompt_tokens(self, provider: str, model: str, features: Features) -> int:
+        """How many tokens a target will count for a prompt."""
+        state = self._targets.get((provider, model))
+        return features.prompt_tokens if state is None else state.tokens.prompt_tokens(features)
+
     def may_probe(self, route: str, now: float) -> bool:
         """Whether a request may be spent on learning of a target of `route` that does not look best."""
         return self._probes >= 1.0 and now >= self._no_probe_before.get(route, 0.0)
@@ -253,6 +262,11 @@ class Health:
         if error.effect == "failure":
             state = self.target(candidate.provider, candidate.model, candidate.info)
             self._count_failure(state, self._clock())
+
+    def observe_usage(self, candidate: Candidate, features: Features, usage: Usage) -> None:
+        """A whole answer of this candidate used so many tokens."""
+        self.target(candidate.provider, candidate.model, candidate.info).tokens.observe(features, usage.prompt_tokens)
+        self.observe_output(features.model, usage.completion_tokens)
 
     def observe_output(self, route: str, tokens: int) -> None:
         """An answer of this route had `tokens` output tokens."""

@@ -27,16 +27,17 @@ _STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted 
 class Features(Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a request. Counts, never content.
 
-    `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
-    caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same request: choices among
-    equals are made with it, so that a dry run and the request it describes agree. Of an embedding request,
-    `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
+    `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts, which are `media_tokens` of it;
+    `max_tokens` is 0 when the caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same
+    request: choices among equals are made with it, so that a dry run and the request it describes agree. Of an
+    embedding request, `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
     """
 
     kind: Kind = "chat"
     model: str = ""
     prompt_bytes: int = 0
     prompt_tokens: int = 0
+    media_tokens: int = 0
     messages: int = 0
     max_tokens: int = 0
     images: int = 0

@@ -22,6 +22,7 @@ from router.routing.ordering import by_caller, ordered
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
 from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
+from router.routing.token_ratio import MOST
 from router.settings.values import Settings, Sort
 
 
@@ -159,13 +160,13 @@ class Planner:
         directives = asked.directives
         lazy = missing is not None and (directives.sort or group.sort) == "order"
         choosy = bool(directives.only or directives.ignore)
-        longest = asked.features.prompt_tokens if asked.text_only else math.inf
+        longest = MOST * asked.features.prompt_tokens if asked.text_only else math.inf
         candidates: list[Candidate] = []
         for target in group.targets:
             if target.key in seen:
                 continue
             if choosy or not target.chats or longest > target.info.context_tokens:
-                refusal = _unable(target, group.space, asked.features) or disallowed(target, directives)
+                refusal = self._unable(target, group.space, asked.features) or disallowed(target, directives)
                 if refusal is not None:
                     excluded.append(refusal)
                     continue
@@ -190,7 +191,7 @@ class Planner:
             tokens = info.max_output_tokens
         state = self._health.target(provider, model, info)
         prediction = state.latency.predict(features, tokens, asked.prompt_factor, now)
-        expected = cost.expected_cost(info, features, tokens, asked.day)
+        expected = cost.expected_cost(info, features, state.tokens.prompt_tokens(features), tokens, asked.day)
         reason = over_limit(expected, prediction, features, asked.directives) if asked.limited else ""
         blocked_s, why = self._health.block(state, provider, now)
         if not reason and why == "rate limited":
@@ -220,6 +221,17 @@ class Planner:
             last_resort=blocked_s > 0 or not state.may_pass(now),
             blocked=blocked_s > 0,
         )
+
+    def _unable(self, target: Target, space: str, features: Features) -> Excluded | None:
+        """Why a target can never serve such a request, if it cannot."""
+        refusal = target.refusals.get(features.kind)
+        if refusal is not None:
+            return refusal
+        prompt_tokens = self._health.prompt_tokens(target.provider, target.model, features)
+        unfit = find_unfit(target.info, features, prompt_tokens, space)
+        if unfit is None:
+            return None
+        return Excluded(provider=target.provider, model=target.model, reason=unfit.reason, param=unfit.param)
 
     def _with_probe(self, route: str, usable: list[Candidate], features: Features, now: float) -> list[Candidate]:
         """With the target in front that is due to be learned of, if one is."""
@@ -257,17 +269,6 @@ def _late_starters_last(candidates: list[Candidate]) -> list[Candidate]:
 def _explores(group: Group, directives: Directives) -> bool:
     """Whether the order of targets is the router's to find, so that it may spend a request on finding it."""
     return (directives.sort or group.sort) in ("cost", "latency") and directives.allow_fallbacks
-
-
-def _unable(target: Target, space: str, features: Features) -> Excluded | None:
-    """Why a target can never serve such a request, if it cannot."""
-    refusal = target.refusals.get(features.kind)
-    if refusal is not None:
-        return refusal
-    unfit = find_unfit(target.info, features, space)
-    if unfit is None:
-        return None
-    return Excluded(provider=target.provider, model=target.model, reason=unfit.reason, param=unfit.param)
 
 
 def _refusal(features: Features, directives: Directives, excluded: list[Excluded]) -> RouterError:

@@ -19,6 +19,11 @@ LONG = LongContext(above_tokens=200_000, input=Decimal(2), output=Decimal(20), c
 TIERED = price("1", "10", cached_input=Decimal("0.25"), long_context=LONG)
 
 
+def asked(info: ModelInfo, features: Features, output_tokens: float, day: date = DAY) -> Decimal | None:
+    """Expected of a request whose tokens the model counts as they were guessed."""
+    return expected_cost(info, features, features.prompt_tokens, output_tokens, day)
+
+
 def usage(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
     return Usage(prompt_tokens=prompt, completion_tokens=completion, **more)
 
@@ -86,10 +91,10 @@ def test_unknown_prices_stay_unknown_and_are_never_nothing() -> None:
     assert usage_cost(price("1", None), usage(1, 1)) is None
     assert usage_cost(price("1", "1"), usage(1, 1120, image_completion_tokens=1120)) is None
     assert usage_cost(price("1", None), usage(1000, 0)) == Decimal("0.001")
-    assert expected_cost(ModelInfo(name="m"), Features(), 100, DAY) is None
+    assert asked(ModelInfo(name="m"), Features(), 100) is None
     assert actual_cost(ModelInfo(name="m"), usage(1, 1), DAY) == (None, "unknown")
     free = ModelInfo(name="m", prices=(price("0", "0"),))
-    assert expected_cost(free, Features(prompt_tokens=10), 100, DAY) == 0
+    assert asked(free, Features(prompt_tokens=10), 100) == 0
     assert actual_cost(free, usage(1, 1), DAY) == (0, "catalogue")
 
 
@@ -104,12 +109,12 @@ def test_a_price_counts_from_its_first_day_until_the_day_before_its_last() -> No
     features = Features(prompt_tokens=1_000_000)
     days = {date(2026, 10, 31): 1, date(2026, 11, 1): 5, date(2026, 11, 30): 5, date(2026, 12, 1): None}
     for day, expected in days.items():
-        assert expected_cost(model, features, 0, day) == expected
+        assert asked(model, features, 0, day) == expected
 
 
 def test_every_choice_of_an_answer_is_written_but_the_prompt_is_read_once() -> None:
     model = ModelInfo(name="m", prices=(price("1", "10"),))
-    assert expected_cost(model, Features(prompt_tokens=1000, n=3), 100, DAY) == Decimal(1000 + 3 * 100 * 10) / M
+    assert asked(model, Features(prompt_tokens=1000, n=3), 100) == Decimal(1000 + 3 * 100 * 10) / M
 
 
 # --- pictures
@@ -145,6 +150,24 @@ PICTURES = [
 
 
 @pytest.mark.parametrize(
+    ("prompt", "input_usd", "output_usd"),
+    [(190_000, 1, 10), (190_001, 2, 20), (199_999, 2, 20), (200_001, 2, 20), (300_000, 2, 20)],
+)
+def test_a_guessed_length_near_the_border_is_priced_at_its_dearer_side(
+    prompt: int, input_usd: int, output_usd: int
+) -> None:
+    model = ModelInfo(name="m", prices=(TIERED,))
+    assert asked(model, Features(prompt_tokens=prompt), 100) == Decimal(prompt * input_usd + 100 * output_usd) / M
+
+
+def test_near_the_border_of_a_cheaper_tier_the_first_price_counts() -> None:
+    cheaper = LongContext(above_tokens=1000, input=Decimal("0.5"), output=Decimal(1))
+    model = ModelInfo(name="m", prices=(price("1", "10", long_context=cheaper),))
+    costs = [asked(model, Features(prompt_tokens=tokens), 0) for tokens in (1040, 1060)]
+    assert costs == [Decimal("0.00104"), Decimal("0.00053")]
+
+
+@pytest.mark.parametrize(
     ("rows", "wanted", "quality", "usd"), [row[1:] for row in PICTURES], ids=[row[0] for row in PICTURES]
 )
 def test_a_picture_costs_what_its_row_says(
@@ -153,22 +176,22 @@ def test_a_picture_costs_what_its_row_says(
     model = ModelInfo(name="m", kind="image", prices=(price(None, None, per_image=rows),))
     each = None if usd is None else Decimal(usd)
     features = Features(kind="image", size=wanted, quality=quality, n=3)
-    assert expected_cost(model, features, 0, DAY) == (None if each is None else 3 * each)
+    assert asked(model, features, 0) == (None if each is None else 3 * each)
     found = actual_cost(model, None, DAY, images=3, size=wanted, quality=quality)
     assert found == ((None, "unknown") if each is None else (3 * each, "catalogue"))
 
 
 def test_a_picture_without_a_row_is_priced_by_its_tokens() -> None:
     model = ModelInfo(name="m", kind="image", prices=(price("1", "1", image_output=Decimal(30)),))
-    assert expected_cost(model, Features(kind="image", prompt_tokens=100), 0, DAY) == Decimal(1120 * 30 + 100) / M
-    assert expected_cost(model, Features(kind="image", size=LARGE), 0, DAY) == Decimal(2520 * 30) / M
+    assert asked(model, Features(kind="image", prompt_tokens=100), 0) == Decimal(1120 * 30 + 100) / M
+    assert asked(model, Features(kind="image", size=LARGE), 0) == Decimal(2520 * 30) / M
 
 
 def test_a_chat_answer_with_a_picture_costs_both() -> None:
     model = ModelInfo(name="m", prices=(price("1", "10", per_image=FLAT),))
     features = Features(prompt_tokens=1000, image_out=True)
-    assert expected_cost(model, features, 100, DAY) == Decimal(1000 + 100 * 10) / M + Decimal("0.05")
-    assert expected_cost(ModelInfo(name="m", prices=(price("1", "10"),)), features, 100, DAY) is None
+    assert asked(model, features, 100) == Decimal(1000 + 100 * 10) / M + Decimal("0.05")
+    assert asked(ModelInfo(name="m", prices=(price("1", "10"),)), features, 100) is None
 
 
 # --- what it did cost
@@ -241,5 +264,5 @@ def test_a_tier_multiplies_the_price_of_tokens_and_not_of_searches(tier: str, fa
     info = ModelInfo(name="m", prices=(row,), tiers={"flex": Decimal("0.5"), "priority": Decimal("1.8")})
     cost, source = actual_cost(info, usage(1000, 100, searches=1, tier=tier), DAY)
     assert (cost, source) == ((2000 * Decimal(factor) + 14_000) / M, "catalogue")
-    expected = expected_cost(info, Features(prompt_tokens=1000, service_tier=tier), 100, DAY)
+    expected = asked(info, Features(prompt_tokens=1000, service_tier=tier), 100)
     assert expected == 2000 * Decimal(factor) / M
