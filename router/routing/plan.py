@@ -110,7 +110,7 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
 class Prediction(Struct, frozen=True, gc=False):
     """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token.
 
-    `known`: it rests on what was seen, not on the catalogue alone.
+    `known`: it rests on what was seen, not on the catalogue alone. `output_tokens` is how long its answer is expected.
     """
 
     ttft_ms: float
@@ -119,6 +119,7 @@ class Prediction(Struct, frozen=True, gc=False):
     total_p95_ms: float
     tpot_p95_ms: float = 0.0
     known: bool = False
+    output_tokens: float = 0.0
 
 
 class Candidate(Struct, frozen=True, gc=False):

@@ -19,11 +19,14 @@ from router.routing.filters import disallowed, limiting_field, nearest_feasible,
 from router.routing.health import SLOW_START_S, Health, TargetState
 from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
+from router.routing.output_length import Outlook
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
 from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
 from router.routing.token_ratio import MOST
 from router.settings.values import Settings, Sort
+
+_NOT_WRITTEN = (0.0, 0.0)  # of pictures and vectors no tokens are expected
 
 
 class NoCandidateError(RouterError):
@@ -51,15 +54,13 @@ class AllBlockedError(RouterError):
 class _Asked(Struct, frozen=True, gc=False):
     """A request as every target is judged for it: what is worked out once.
 
-    `limited`: the caller set a limit on cost or time. `output_tokens` is how long the answer is expected to be, if the
-    model can make it that long; `prompt_factor` see `LatencyModel.predict`.
+    `limited`: the caller set a limit on cost or time. `prompt_factor` see `LatencyModel.predict`.
     """
 
     features: Features
     directives: Directives
     limited: bool
     text_only: bool
-    output_tokens: float
     prompt_factor: float
     now: float
     day: date
@@ -95,7 +96,6 @@ class Planner:
             directives,
             directives.max_cost_usd is not None or directives.max_latency_ms is not None,
             wants_text_only(features),
-            self._health.expected_output(features, now),
             prompt_factor(features),
             now,
             day,
@@ -161,6 +161,7 @@ class Planner:
         lazy = missing is not None and (directives.sort or group.sort) == "order"
         choosy = bool(directives.only or directives.ignore)
         longest = MOST * asked.features.prompt_tokens if asked.text_only else math.inf
+        outlook = self._health.lengths.outlook(group.route, asked.features, asked.now)
         candidates: list[Candidate] = []
         for target in group.targets:
             if target.key in seen:
@@ -170,7 +171,7 @@ class Planner:
                 if refusal is not None:
                     excluded.append(refusal)
                     continue
-            entry = self._weigh(target, group.route, asked)
+            entry = self._weigh(target, group.route, asked, outlook)
             if isinstance(entry, Excluded):
                 excluded.append(entry)
                 continue
@@ -182,16 +183,16 @@ class Planner:
                     break
         return candidates
 
-    def _weigh(self, target: Target, route: str, asked: _Asked) -> Candidate | Excluded:
+    def _weigh(self, target: Target, route: str, asked: _Asked, outlook: Outlook) -> Candidate | Excluded:
         """What an able target would cost and take, and whether limits or its health keep it out."""
         features, now = asked.features, asked.now
         provider, model, info = target.provider, target.model, target.info
-        tokens = asked.output_tokens
-        if tokens > info.max_output_tokens:
-            tokens = info.max_output_tokens
+        length = outlook.of(model) if features.kind == "chat" else _NOT_WRITTEN
+        if length[1] > info.max_output_tokens:
+            length = (min(length[0], info.max_output_tokens), info.max_output_tokens)
         state = self._health.target(provider, model, info)
-        prediction = state.latency.predict(features, tokens, asked.prompt_factor, now)
-        expected = cost.expected_cost(info, features, state.tokens.prompt_tokens(features), tokens, asked.day)
+        prediction = state.latency.predict(features, length, asked.prompt_factor, now)
+        expected = cost.expected_cost(info, features, state.tokens.prompt_tokens(features), length[0], asked.day)
         reason = over_limit(expected, prediction, features, asked.directives) if asked.limited else ""
         blocked_s, why = self._health.block(state, provider, now)
         if not reason and why == "rate limited":
