@@ -19,12 +19,10 @@ from router.api.conversation import conversation_key
 from router.api.directives import take_directives
 from router.errors import InvalidRequestError
 from router.routing.plan import Directives, Features
+from router.routing.token_ratio import AUDIO_TOKENS, FILE_TOKENS, IMAGE_TOKENS
 from router.settings.values import ClientKey
 
 _BYTES_PER_TOKEN = 4.0
-_IMAGE_TOKENS = 1120
-_AUDIO_TOKENS = 1000
-_FILE_TOKENS = 2000
 _MESSAGE_TOKENS = 3
 _MAX_FIELDS = 512
 # Where requests go, and with whose key, is the operator's business alone.
@@ -154,7 +152,7 @@ def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw]
     prompt_bytes = shape.text_bytes + (len(raw["tools"]) if "tools" in raw else 0)
     tokens, media = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS, 0
     if shape.images or shape.audio or shape.files:
-        media = shape.images * _IMAGE_TOKENS + shape.audio * _AUDIO_TOKENS + shape.files * _FILE_TOKENS
+        media = shape.images * IMAGE_TOKENS + shape.audio * AUDIO_TOKENS + shape.files * FILE_TOKENS
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens") or 0
     return Features(
         kind="chat",

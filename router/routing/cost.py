@@ -6,6 +6,7 @@ from decimal import Decimal
 from providers.catalogue import ImagePrice, LongContext, ModelInfo, Price
 from providers.types import ImageSize, Usage
 from router.routing.plan import Features
+from router.routing.token_ratio import AUDIO_TOKENS, IMAGE_TOKENS
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
@@ -16,27 +17,40 @@ _DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size
 
 
 def expected_cost(
-    info: ModelInfo, features: Features, prompt_tokens: int, output_tokens: float, day: date
+    info: ModelInfo, features: Features, prompt_tokens: int, output_tokens: float, day: date, cached_tokens: int = 0
 ) -> Decimal | None:
     """The cost of this request on this model if it counts `prompt_tokens` and answers `output_tokens` (per choice).
 
-    A prompt within 5 % of where the long-context tier begins is priced at the dearer side: its length is a guess.
+    `cached_tokens` of the prompt it is expected to read from its cache. A prompt within 5 % of where the long-context
+    tier begins is priced at the dearer side: its length is a guess.
     """
     price = info.price_on(day)
     if price is None:
         return None
     if features.kind == "image":
-        return _pictures(price, features.n, features.size, features.quality, prompt_tokens)
+        made = _pictures(price, features.n, features.size, features.quality, prompt_tokens)
+        if made is None or not features.images:
+            return made
+        given = price.input if price.image_input is None else price.image_input
+        return made + features.images * IMAGE_TOKENS * (given or _ZERO) / _MILLION
     completion_tokens = round(output_tokens * features.n)
     tier = price.long_context
-    if tier is None or prompt_tokens <= tier.above_tokens * _NEAR_EDGE:
-        cost = _text(price, prompt_tokens, completion_tokens)
-    else:
-        cost = _text(tier, prompt_tokens, completion_tokens)
-        if prompt_tokens * _NEAR_EDGE <= tier.above_tokens:
-            cost = _dearer(cost, _text(price, prompt_tokens, completion_tokens))
-    if cost is None:
+    row = price if tier is None or prompt_tokens <= tier.above_tokens * _NEAR_EDGE else _row(price, tier, prompt_tokens)
+    input_price, output_price = row.input, row.output
+    if input_price is None or (output_price is None and completion_tokens):
         return None
+    cost = prompt_tokens * input_price
+    if output_price is not None:
+        cost += completion_tokens * output_price
+    if cached_tokens or features.media_tokens:
+        cached_price = price.cached_input if row.cached_input is None else row.cached_input
+        for tokens, rate in (
+            (cached_tokens, cached_price),
+            (features.audio * AUDIO_TOKENS, price.audio_input),
+            (features.images * IMAGE_TOKENS, price.image_input),
+        ):
+            if tokens and rate is not None:
+                cost += tokens * (rate - input_price)
     cost *= _MILLIONTH  # a product of decimals costs a sixth of a quotient
     if features.service_tier and features.service_tier in info.tiers:
         cost *= info.tiers[features.service_tier]
@@ -46,17 +60,10 @@ def expected_cost(
     return cost
 
 
-def _text(row: Price | LongContext, prompt_tokens: int, completion_tokens: int) -> Decimal | None:
-    """In millionths."""
-    if row.input is None or (row.output is None and completion_tokens):
-        return None
-    cost = prompt_tokens * row.input
-    return cost if row.output is None else cost + completion_tokens * row.output
-
-
-def _dearer(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    """None when one of them is unknown."""
-    return None if one is None or other is None else max(one, other)
+def _row(price: Price, tier: LongContext, prompt_tokens: int) -> Price | LongContext:
+    """The prices of a guessed length near the tier's edge or beyond it."""
+    beyond = prompt_tokens * _NEAR_EDGE > tier.above_tokens
+    return tier if beyond or price.input is None or tier.input >= price.input else price
 
 
 def actual_cost(

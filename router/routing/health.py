@@ -17,6 +17,7 @@ from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.output_length import OutputLengths
 from router.routing.plan import Attempt, Candidate, Features, Prediction
 from router.routing.token_ratio import TokenRatio
+from router.routing.warm_cache import CacheHits, Conversations
 
 BreakerState = Literal["closed", "half_open", "open"]
 
@@ -47,6 +48,7 @@ class TargetState:
         "asked_at",
         "blocked_reason",
         "blocked_until",
+        "cache_hits",
         "closed_at",
         "consecutive",
         "failures",
@@ -68,6 +70,7 @@ class TargetState:
         self.asked_at = now
         self.latency = LatencyModel(info)
         self.tokens = TokenRatio()
+        self.cache_hits = CacheHits()
         self.blocked_until = -math.inf
         self.blocked_reason = ""
         self.rate_limit_streak = 0
@@ -128,6 +131,7 @@ class Health:
         self._probes = 0.0  # how many may be made now
         self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
         self.lengths = OutputLengths()
+        self.conversations = Conversations()
 
     def now(self) -> float:
         return self._clock()
@@ -254,10 +258,13 @@ class Health:
 
     def observe_usage(self, candidate: Candidate, features: Features, usage: Usage) -> None:
         """A whole answer of this candidate used so many tokens."""
-        self.target(candidate.provider, candidate.model, candidate.info).tokens.observe(features, usage.prompt_tokens)
+        state, now = self.target(candidate.provider, candidate.model, candidate.info), self._clock()
+        state.tokens.observe(features, usage.prompt_tokens)
+        if features.conversation:
+            key = (candidate.provider, candidate.model)
+            self.conversations.served(features.conversation, key, state.cache_hits, usage, now)
         if candidate.info.known or candidate.route != candidate.name:  # of names that clients make up nothing is kept
-            tokens, now = usage.completion_tokens, self._clock()
-            self.lengths.observe(candidate.route, candidate.model, features, tokens, now)
+            self.lengths.observe(candidate.route, candidate.model, features, usage.completion_tokens, now)
 
     def _forget_unknown(self) -> None:
         """Make room for one more target that nobody configured: the oldest that is not being asked goes."""

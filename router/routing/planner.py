@@ -24,6 +24,7 @@ from router.routing.plan import Candidate, Directives, Excluded, Features, Patie
 from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
 from router.routing.token_ratio import MOST
+from router.routing.warm_cache import Last
 from router.settings.values import Settings, Sort
 
 _NOT_WRITTEN = (0.0, 0.0)  # of pictures and vectors no tokens are expected
@@ -54,13 +55,15 @@ class AllBlockedError(RouterError):
 class _Asked(Struct, frozen=True, gc=False):
     """A request as every target is judged for it: what is worked out once.
 
-    `limited`: the caller set a limit on cost or time. `prompt_factor` see `LatencyModel.predict`.
+    `limited`: the caller set a limit on cost or time. `last`: who served the conversation before. `prompt_factor` see
+    `LatencyModel.predict`.
     """
 
     features: Features
     directives: Directives
     limited: bool
     text_only: bool
+    last: Last | None
     prompt_factor: float
     now: float
     day: date
@@ -91,11 +94,13 @@ class Planner:
         routing = self._routing
         attempts = routing.attempts if directives.allow_fallbacks else 1
         judge_all = full or bool(directives.order)
+        last = self._health.conversations.last(features.conversation, now) if features.conversation else None
         asked = _Asked(
             features,
             directives,
             directives.max_cost_usd is not None or directives.max_latency_ms is not None,
             wants_text_only(features),
+            last,
             prompt_factor(features),
             now,
             day,
@@ -112,7 +117,8 @@ class Planner:
                 group = _in_one_space(group, groups)
             groups.append(group)
             candidates = self._judge(group, asked, seen, excluded, None if judge_all else missing)
-            usable += _late_starters_last(ordered(candidates, directives.sort or group.sort, group.slo, features))
+            found_order = ordered(candidates, directives.sort or group.sort, group.slo, features, last)
+            usable += _late_starters_last(found_order)
             for candidate in candidates:
                 missing -= not candidate.last_resort
             if missing <= 0 and not judge_all:
@@ -192,7 +198,11 @@ class Planner:
             length = (min(length[0], info.max_output_tokens), info.max_output_tokens)
         state = self._health.target(provider, model, info)
         prediction = state.latency.predict(features, length, asked.prompt_factor, now)
-        expected = cost.expected_cost(info, features, state.tokens.prompt_tokens(features), length[0], asked.day)
+        prompt_tokens, cached, warm = state.tokens.prompt_tokens(features), 0, ""
+        if asked.last is not None and asked.last.key == target.key:
+            cached = state.cache_hits.expected(asked.last, prompt_tokens, now)
+            warm = f"about {cached} tokens of the prompt in its cache" if cached else "served this conversation before"
+        expected = cost.expected_cost(info, features, prompt_tokens, length[0], asked.day, cached)
         reason = over_limit(expected, prediction, features, asked.directives) if asked.limited else ""
         blocked_s, why = self._health.block(state, provider, now)
         if not reason and why == "rate limited":
@@ -207,7 +217,7 @@ class Planner:
                 prediction=prediction,
             )
         if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S:
-            return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight)
+            return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight, warm)
         return Candidate(
             provider,
             model,

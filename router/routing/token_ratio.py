@@ -5,6 +5,9 @@ No tokenizer is run: the guess is good for ordering models, the ratio makes it g
 
 from router.routing.plan import Features
 
+IMAGE_TOKENS = 1120  # of a picture, a sound or a file in a prompt, whatever the model: none of them is looked into
+AUDIO_TOKENS = 1000
+FILE_TOKENS = 2000
 _MEMORY = 0.99  # of a sample by the next one: about the last hundred count
 _PRIOR_TOKENS = 1000.0  # the guess counts as one prompt of that length
 _LEAST_TOKENS = 100  # of shorter prompts the frame around them is measured, not the text

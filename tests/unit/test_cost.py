@@ -112,6 +112,40 @@ def test_a_price_counts_from_its_first_day_until_the_day_before_its_last() -> No
         assert asked(model, features, 0, day) == expected
 
 
+MEDIA = [
+    ("sound", {"audio_input": "3"}, {"audio": 2, "media_tokens": 2000}, "3000*1 + 2000*3"),
+    ("pictures", {"image_input": "8"}, {"images": 1, "media_tokens": 1120}, "3880*1 + 1120*8"),
+    ("sound at the usual price", {}, {"audio": 2, "media_tokens": 2000}, "5000*1"),
+    ("cheap pictures", {"image_input": "0.5"}, {"images": 1, "media_tokens": 1120}, "3880*1 + 1120*0.5"),
+]
+
+
+@pytest.mark.parametrize(("more", "given", "formula"), [row[1:] for row in MEDIA], ids=[row[0] for row in MEDIA])
+def test_sound_and_pictures_in_a_prompt_are_expected_at_their_own_price(
+    more: dict[str, str], given: dict[str, int], formula: str
+) -> None:
+    terms = [Decimal(left) * Decimal(right) for left, right in (term.split("*") for term in formula.split(" + "))]
+    model = ModelInfo(name="m", prices=(price("1", "1", **{name: Decimal(usd) for name, usd in more.items()}),))
+    assert asked(model, Features(prompt_tokens=5000, **given), 0) == sum(terms) / M
+
+
+def test_cached_tokens_are_expected_at_their_own_price_where_there_is_one() -> None:
+    features = Features(prompt_tokens=5000)
+    for cached, usd in (("0.1", Decimal(1000) + 400), (None, Decimal(5000))):
+        row = price("1", "1", cached_input=None if cached is None else Decimal(cached))
+        assert expected_cost(ModelInfo(name="m", prices=(row,)), features, 5000, 0, DAY, 4000) == usd / M
+
+
+def test_the_pictures_that_an_edit_starts_from_cost_tokens_where_tokens_cost() -> None:
+    by_tokens = ModelInfo(
+        name="m", kind="image", prices=(price("5", None, image_input=Decimal(8), image_output=Decimal(30)),)
+    )
+    whole = ModelInfo(name="m", kind="image", prices=(price(None, None, per_image=FLAT),))
+    edit = Features(kind="image", edit=True, images=2)
+    assert asked(by_tokens, edit, 0) == Decimal(1120 * 30 + 2 * 1120 * 8) / M
+    assert asked(whole, edit, 0) == Decimal("0.05")
+
+
 def test_every_choice_of_an_answer_is_written_but_the_prompt_is_read_once() -> None:
     model = ModelInfo(name="m", prices=(price("1", "10"),))
     assert asked(model, Features(prompt_tokens=1000, n=3), 100) == Decimal(1000 + 3 * 100 * 10) / M
