@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 
 from msgspec.structs import replace
 
-from providers.errors import ProviderError, UnavailableError, UpstreamTimeoutError
+from providers.errors import ContextTooLongError, ProviderError, UnavailableError, UpstreamTimeoutError
 from providers.timer import Limit
 from router.errors import RouterError
+from router.routing.failover import fails_over, roomier
 from router.routing.health import Health
 from router.routing.hedging import Race, Run
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
@@ -58,6 +59,7 @@ async def dispatch(
     `attempts` collects every call made, also when this raises or is cancelled, so that accounting sees them all; the
     one that answered is the last. Raises the ProviderError of an attempt that must not fail over (a client error, a
     refusal), else AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
+    After a prompt that was too long only larger windows are asked.
     """
     loop = _Loop(plan, call, health, attempts)
     unasked: ProviderError | None = None
@@ -90,8 +92,10 @@ async def dispatch(
         if answer.resend is not None and all(attempt.candidate.resend is None for attempt in attempts):
             waiting.appendleft(replace(run.candidate, retry=True, resend=answer.resend))
             continue
-        if not answer.failover:
+        if not fails_over(answer, plan.failover):
             raise answer
+        if isinstance(answer, ContextTooLongError):
+            loop.waiting = waiting = deque(roomier(waiting, run.candidate))
         if answer.billed and plan.kind == "image":
             break  # a second try could be charged twice
     raise AllAttemptsFailedError(attempts, unasked)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from providers.catalogue import Kind, ModelInfo
 from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
-from router.settings.values import Sort, StreamMode
+from router.settings.values import FailoverSettings, Sort, StreamMode
 
 T = TypeVar("T")
 
@@ -213,6 +213,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     deadline_s: float
     patience: Patience
     stream_mode: StreamMode = "live"
+    failover: FailoverSettings = FailoverSettings()
     warnings: tuple[str, ...] = ()
     hedged: bool = False
 

@@ -15,6 +15,7 @@ from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
 from router.routing import cost, probes
 from router.routing.capability import find_unfit, wants_text_only
+from router.routing.failover import is_tight, with_room
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
 from router.routing.health import SLOW_START_S, Health, TargetState
 from router.routing.latency import prompt_factor
@@ -121,7 +122,7 @@ class Planner:
             usable += _late_starters_last(found_order)
             for candidate in candidates:
                 missing -= not candidate.last_resort
-            if missing <= 0 and not judge_all:
+            if missing <= 0 and not judge_all and not is_tight(usable, features):
                 break
         first = groups[0]
         if len(usable) > 1 and self._health.may_probe(first.route, now) and _explores(first, directives):
@@ -136,17 +137,19 @@ class Planner:
             warnings.append("health=last resort")
         if not healthy:
             raise _refusal(features, directives, excluded)
+        kept = with_room(healthy, attempts, features)
         if len(healthy) < len(usable):
             excluded += [_held_back(candidate) for candidate in usable if candidate not in healthy]
         return Plan(
             model=features.model,
             kind=features.kind,
-            candidates=_with_retry(tuple(healthy[:attempts]), features, routing.attempts),
+            candidates=_with_retry(tuple(kept), features, routing.attempts),
             excluded=tuple(excluded),
             reason=_explain(groups, healthy[0], directives.sort),
             deadline_s=self._deadline_s(features, directives),
             patience=self._patience(features),
             stream_mode=directives.stream_mode or groups[0].stream_mode or routing.stream_mode,
+            failover=routing.failover,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
             hedged=routing.hedge.enabled and features.kind == "chat" and len(healthy) > 1,
         )
@@ -185,7 +188,7 @@ class Planner:
             candidates.append(entry)
             if lazy and missing is not None and not entry.last_resort:
                 missing -= 1
-                if missing <= 0:
+                if missing <= 0 and not is_tight(candidates, asked.features):
                     break
         return candidates
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from builders import candidate, plan
+from builders import candidate, info, plan
 
 from providers.errors import (
     AuthenticationError,
@@ -81,7 +81,8 @@ async def test_failures_of_one_upstream_go_to_the_next_in_order(error: ProviderE
     asked: list[str] = []
     attempts: list[Attempt] = []
     script: dict[str, list[Step]] = {"a/m": [error], "b/m": [DOWN], "c/m": ["hello"]}
-    found = await dispatch(plan(A, B, C), upstreams(script, asked), real_health(), attempts)
+    small = candidate("a/m", info=info(context_tokens=8000))
+    found = await dispatch(plan(small, B, C), upstreams(script, asked), real_health(), attempts)
     assert asked == ["a/m", "b/m", "c/m"]
     assert found.served_by is C
     assert [each.outcome for each in attempts] == [error.outcome, "server_error", "ok"]

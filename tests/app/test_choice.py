@@ -1,0 +1,60 @@
+"""What the router learns from answers and what callers and operators forbid, over real sockets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from harness import Turnout, chat
+
+from providers.sandbox.config import FaultRule
+
+CONFIG = """
+providers:
+  first:  {type: gemini, api_key: "k"}
+  second: {type: openai, api_key: "k"}
+models:
+  pair:  {targets: [first/gemini-3.8-flash, second/gemini-3.5-flash-lite], sort: order}
+  twins: {targets: [first/gemini-3.5-flash-lite, second/gemini-3.5-flash-lite]}
+routing: {failover: {FAILOVER}}
+"""
+
+
+def config(failover: str = "") -> str:
+    return CONFIG.replace("FAILOVER", failover)
+
+
+def post(turnout: Turnout, text: str = "Say hello", model: str = "pair", **fields: Any) -> Any:
+    return turnout.http.post("/v1/chat/completions", json=chat(text, model=model, **fields))
+
+
+ASKS = [{"stream": False}, {"stream": True}, {"stream": True, "router": {"stream_mode": "buffered"}}]
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=["plain", "streamed", "buffered"])
+@pytest.mark.parametrize(("switch", "asked"), [("", 1), ("content_policy: true", 2)])
+def test_a_prompt_that_a_filter_refused_goes_to_the_next_upstream_only_where_that_is_configured(
+    turnout: Callable[..., Turnout], ask: dict[str, Any], switch: str, asked: int
+) -> None:
+    router = turnout(config(switch))
+    router.faults(FaultRule(label="first", fault="blocked-prompt"))
+    answer = post(router, **ask)
+    assert answer.status_code == 200
+    assert [each["label"] for each in router.requests()] == ["first", "second"][:asked]
+    assert ("content_filter" in answer.text) is (asked == 1)
+    record = router.http.get(f"/v1/requests/{answer.headers['x-request-id']}").json()
+    assert [each["outcome"] for each in record["attempts"]] == ["filtered", "ok"][2 - asked :]
+
+
+def test_when_every_upstream_withholds_the_answer_the_client_is_told_why(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(config("content_policy: true"))
+    router.faults(FaultRule(fault="blocked-prompt"))
+    answer = post(router)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_policy_violation")
+    assert len(router.requests()) == 2
+
+
+def test_a_refused_key_stops_where_that_is_configured(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(config("auth: false"))
+    router.faults(FaultRule(label="first", fault="status-401"))
+    assert post(router).status_code == 502
+    assert len(router.requests()) == 1
