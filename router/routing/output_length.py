@@ -88,21 +88,21 @@ class Histogram:
 class Outlook:
     """What answers to one kind of request are expected to be like, by model; good for half a second."""
 
-    __slots__ = ("_kind", "_known", "_lengths", "_limit", "_route", "made")
+    __slots__ = ("_kind", "_lengths", "_limit", "_route", "made", "worked_out")
 
     def __init__(self, lengths: "OutputLengths", route: str, kind: _Key, limit: int, now: float) -> None:
         self._lengths = lengths
         self._route = route
         self._kind = kind
         self._limit = limit
-        self._known: dict[str, Length] = {}
+        self.worked_out: dict[str, Length] = {}
         self.made = now
 
     def of(self, model: str) -> Length:
-        found = self._known.get(model)
+        found = self.worked_out.get(model)
         if found is None:
             keys = _keys(self._route, model, self._kind)
-            found = self._known[model] = self._lengths.length(keys, self._limit, self.made)
+            found = self.worked_out[model] = self._lengths.length(keys, self._limit, self.made)
         return found
 
 

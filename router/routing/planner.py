@@ -26,7 +26,7 @@ from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
 from router.routing.token_ratio import MOST
 from router.routing.warm_cache import Last
-from router.settings.values import Settings, Sort
+from router.settings.values import Settings, Sort, StreamMode
 
 _NOT_WRITTEN = (0.0, 0.0)  # of pictures and vectors no tokens are expected
 
@@ -106,6 +106,7 @@ class Planner:
             now,
             day,
         )
+        patience = self._patience(features)
         warnings: list[str] = []
         groups: list[Group] = []
         usable: list[Candidate] = []
@@ -117,6 +118,9 @@ class Planner:
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
             groups.append(group)
+            if len(groups) == 1 and features.stream and self._mode(directives, group) == "buffered":
+                features = replace(features, stream=False)  # whose caller waits for the whole of it
+                asked = replace(asked, features=features)
             candidates = self._judge(group, asked, seen, excluded, None if judge_all else missing)
             found_order = ordered(candidates, directives.sort or group.sort, group.slo, features, last)
             usable += _late_starters_last(found_order)
@@ -147,8 +151,8 @@ class Planner:
             excluded=tuple(excluded),
             reason=_explain(groups, healthy[0], directives.sort),
             deadline_s=self._deadline_s(features, directives),
-            patience=self._patience(features),
-            stream_mode=directives.stream_mode or groups[0].stream_mode or routing.stream_mode,
+            patience=patience,
+            stream_mode=self._mode(directives, groups[0]),
             failover=routing.failover,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
             hedged=routing.hedge.enabled and features.kind == "chat" and len(healthy) > 1,
@@ -196,12 +200,16 @@ class Planner:
         """What an able target would cost and take, and whether limits or its health keep it out."""
         features, now = asked.features, asked.now
         provider, model, info = target.provider, target.model, target.info
-        length = outlook.of(model) if features.kind == "chat" else _NOT_WRITTEN
+        length = _NOT_WRITTEN
+        if features.kind == "chat":
+            length = outlook.worked_out.get(model) or outlook.of(model)  # most often without a call
         if length[1] > info.max_output_tokens:
             length = (min(length[0], info.max_output_tokens), info.max_output_tokens)
         state = self._health.target(provider, model, info)
         prediction = state.latency.predict(features, length, asked.prompt_factor, now)
-        prompt_tokens, cached, warm = state.tokens.prompt_tokens(features), 0, ""
+        prompt_tokens, cached, warm = features.prompt_tokens, 0, ""
+        if state.tokens.factor != 1.0:
+            prompt_tokens = state.tokens.prompt_tokens(features)
         if asked.last is not None and asked.last.key == target.key:
             cached = state.cache_hits.expected(asked.last, prompt_tokens, now)
             warm = f"about {cached} tokens of the prompt in its cache" if cached else "served this conversation before"
@@ -263,6 +271,9 @@ class Planner:
             return Patience(routing.image_deadline_s)
         return Patience(routing.deadline_s, routing.ttft_timeout_s if features.stream else None, features.max_tokens)
 
+    def _mode(self, directives: Directives, first: Group) -> StreamMode:
+        return directives.stream_mode or first.stream_mode or self._routing.stream_mode
+
     def _deadline_s(self, features: Features, directives: Directives) -> float:
         longest = self._routing.image_deadline_s if features.kind == "image" else self._routing.deadline_s
         return min(longest, directives.deadline_ms / 1000) if directives.deadline_ms else longest
@@ -293,10 +304,10 @@ def _refusal(features: Features, directives: Directives, excluded: list[Excluded
     if all(entry.reason.startswith("provider off") for entry in excluded):
         return NoCandidateError(f"no upstream for '{shown(features.model)}' is configured", excluded, status=503)
     message = f"no upstream can serve this request with these limits ({reasons})"
-    nearest = nearest_feasible(excluded, features, directives)
+    nearest, field = nearest_feasible(excluded, features, directives)
     if nearest:
         message = f"{message}. Nearest feasible: {nearest}"
-    return NoCandidateError(message, excluded, status=400, param=limiting_field(directives, excluded))
+    return NoCandidateError(message, excluded, status=400, param=field or limiting_field(directives, excluded))
 
 
 def _in_one_space(group: Group, earlier: Sequence[Group]) -> Group:

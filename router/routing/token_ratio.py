@@ -36,7 +36,5 @@ class TokenRatio:
 
     def prompt_tokens(self, features: Features) -> int:
         """How many tokens this model will count for a request's prompt."""
-        if self.factor == 1.0:
-            return features.prompt_tokens
         media = features.media_tokens
         return round((features.prompt_tokens - media) * self.factor) + media

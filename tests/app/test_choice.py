@@ -1,10 +1,12 @@
 """What the router learns from answers and what callers and operators forbid, over real sockets."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from harness import Turnout, chat
+from pictures import picture
 
 from providers.sandbox.config import FaultRule
 
@@ -58,3 +60,42 @@ def test_a_refused_key_stops_where_that_is_configured(turnout: Callable[..., Tur
     router.faults(FaultRule(label="first", fault="status-401"))
     assert post(router).status_code == 502
     assert len(router.requests()) == 1
+
+
+# --- limits of the caller's, for pictures as for text
+
+PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a picture": ("/v1/images/generations", {"json": {"prompt": "a red fox"}}),
+    "events": ("/v1/images/generations", {"json": {"prompt": "a red fox", "stream": True}}),
+    "an edit": (
+        "/v1/images/edits",
+        {"data": {"prompt": "bluer"}, "files": {"image": ("a.png", picture(), "image/png")}},
+    ),
+    "a job": ("/v1/images/generations", {"json": {"prompt": "a fox"}, "headers": {"prefer": "respond-async"}}),
+    "a kept answer": ("/v1/images/generations", {"json": {"prompt": "a fox"}, "headers": {"idempotency-key": "k"}}),
+}
+LIMITS = [("max-cost-usd", "0.000001", "max_cost_usd", r"\$0\.0"), ("max-latency-ms", "1", "max_latency_ms", "ms")]
+
+
+@pytest.mark.parametrize("what", PICTURES)
+@pytest.mark.parametrize(("header", "limit", "field", "nearest"), LIMITS, ids=[each[2] for each in LIMITS])
+def test_a_picture_that_nobody_makes_within_the_limits_is_a_400_that_names_the_nearest(
+    router: Turnout, what: str, header: str, limit: str, field: str, nearest: str
+) -> None:
+    path, sent = PICTURES[what]
+    headers = {**sent.get("headers", {}), f"x-router-{header}": limit}
+    answer = router.http.post(path, **{**sent, "headers": headers})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["param"] == f"router.{field}"
+    assert re.search(f"Nearest feasible: [a-z]+/[a-z0-9.-]+ at about .*{nearest}", error["message"])
+    assert router.requests() == []
+
+
+def test_among_pictures_those_within_the_limits_are_asked(router: Turnout) -> None:
+    body = {"prompt": "a red fox", "n": 2}
+    found = router.http.post("/v1/route", json=body).json()["candidates"]
+    least = min(each["expected_cost_usd"] for each in found if each["expected_cost_usd"])
+    limited = router.http.post("/v1/route", json={**body, "router": {"max_cost_usd": least}}).json()
+    assert {each["expected_cost_usd"] for each in limited["candidates"]} == {least}
+    assert all("above max_cost_usd" in each["reason"] for each in limited["excluded"] if each["expected_cost_usd"])
