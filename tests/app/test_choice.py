@@ -99,3 +99,56 @@ def test_among_pictures_those_within_the_limits_are_asked(router: Turnout) -> No
     limited = router.http.post("/v1/route", json={**body, "router": {"max_cost_usd": least}}).json()
     assert {each["expected_cost_usd"] for each in limited["candidates"]} == {least}
     assert all("above max_cost_usd" in each["reason"] for each in limited["excluded"] if each["expected_cost_usd"])
+
+
+# --- what is learned
+
+
+def record_of(turnout: Turnout, answer: Any) -> Any:
+    return turnout.http.get(f"/v1/requests/{answer.headers['x-request-id']}").json()
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=["plain", "streamed", "buffered"])
+def test_predicted_and_actual_figures_of_an_answer_can_be_read(router: Turnout, ask: dict[str, Any]) -> None:
+    found = record_of(router, post(router, model="gemini-flash", **ask))["prediction"]
+    streamed = ask == ASKS[1]
+    assert set(found) == {"total_ms", "output_tokens", "cost_usd"} | ({"ttft_ms"} if streamed else set())
+    assert all(pair["predicted"] > 0 and pair["actual"] > 0 for pair in found.values())
+    if streamed:
+        assert found["ttft_ms"]["actual"] <= found["total_ms"]["actual"]
+
+
+def test_predicted_and_actual_figures_of_a_picture_can_be_read(router: Turnout) -> None:
+    answer = router.http.post("/v1/images/generations", json={"prompt": "a red fox"})
+    found = record_of(router, answer)["prediction"]
+    assert set(found) == {"total_ms", "cost_usd"}
+    assert all(pair["predicted"] > 0 and pair["actual"] > 0 for pair in found.values())
+
+
+def test_how_far_off_predictions_are_is_a_metric(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(config())
+    post(router)
+    post(router, stream=True)
+    lines = router.http.get("/metrics").text.splitlines()
+    for kind, count in (("total", 1), ("ttft", 1), ("cost", 2)):
+        labels = f'{{kind="{kind}",model="gemini-3.8-flash",provider="first"}}'
+        assert f"router_prediction_ratio_count{labels} {count}.0" in lines
+
+
+def test_a_conversation_stays_where_it_was_served_and_the_dry_run_says_so(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(config())
+    opening = [{"role": "user", "content": "What is a turnout?"}]
+    later = [*opening, {"role": "assistant", "content": "A switch."}, {"role": "user", "content": "And a frog?"}]
+
+    def ask(path: str, messages: list[dict[str, str]], **more: Any) -> Any:
+        return router.http.post(path, json={"model": "twins", "messages": messages, **more})
+
+    usual = ask("/v1/route", opening).json()["target"]
+    other = "second" if usual.startswith("first") else "first"
+    assert ask("/v1/chat/completions", opening, router={"order": [other]}).headers["x-router-provider"] == other
+    plan = ask("/v1/route", later).json()
+    assert plan["target"].startswith(other)
+    assert plan["candidates"][0]["reason"] == "served this conversation before"
+    assert ask("/v1/chat/completions", later).headers["x-router-provider"] == other
+    stranger = [{"role": "user", "content": "What is a frog?"}, *later[1:]]
+    assert ask("/v1/route", stranger).json()["target"] == usual
