@@ -1,5 +1,6 @@
 """Which of several usable candidates comes first. Equals keep the order of the configuration."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import takewhile
@@ -53,7 +54,7 @@ def _fastest_first(candidates: list[Candidate], features: Features, last: Last |
 
 
 def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features, last: Last | None) -> list[Candidate]:
-    """Those predicted to keep the SLO by cost, then the others by latency; an unknown price comes last."""
+    """Those predicted to keep the SLO by cost, then the others by latency; those of unknown price come last."""
     first_ms = slo.ttft_p95_ms if features.stream else None
     total_ms = slo.total_p95_ms
     keeping, missing = candidates, list[Candidate]()
@@ -61,7 +62,7 @@ def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features, l
         keeping = [c for c in candidates if _keeps(c.prediction, first_ms, total_ms)]
         if len(keeping) < len(candidates):
             missing = [c for c in candidates if not _keeps(c.prediction, first_ms, total_ms)]
-            missing.sort(key=lambda c: wait_ms(c.prediction, features))
+            missing.sort(key=lambda c: math.inf if c.expected_cost_usd is None else wait_ms(c.prediction, features))
     if len(keeping) > 1:
         keeping = sorted(keeping, key=_money)
         most = _money(keeping[0]) * _NEAR_BEST
@@ -72,6 +73,8 @@ def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features, l
                 keeping = stayed
             elif any(c.weight != 1.0 for c in near):
                 keeping = [*_weighted(near, [c.weight for c in near], features.affinity), *keeping[len(near) :]]
+    if missing and keeping and keeping[-1].expected_cost_usd is None:  # sooner too late than at any price
+        return sorted(keeping + missing, key=lambda c: c.expected_cost_usd is None)
     return keeping + missing
 
 

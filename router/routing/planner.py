@@ -130,7 +130,7 @@ class Planner:
                 break
         first = groups[0]
         if len(usable) > 1 and self._health.may_probe(first.route, now) and _explores(first, directives):
-            usable = self._with_probe(first.route, usable, features, now)
+            usable = self._with_probe(first, usable, asked)
         if directives.order:
             usable = by_caller(usable, directives.order)
         healthy = usable
@@ -255,11 +255,16 @@ class Planner:
             return None
         return Excluded(provider=target.provider, model=target.model, reason=unfit.reason, param=unfit.param)
 
-    def _with_probe(self, route: str, usable: list[Candidate], features: Features, now: float) -> list[Candidate]:
-        """With the target in front that is due to be learned of, if one is."""
-        probe = probes.due(usable, self._health, features, now)
+    def _with_probe(self, group: Group, usable: list[Candidate], asked: _Asked) -> list[Candidate]:
+        """With the target of the group in front that is due to be learned of, if one is.
+
+        Fallbacks are none of it: a plan that needs none does not look at them, a dry run does.
+        """
+        priced = (asked.directives.sort or group.sort) == "cost"
+        own = [candidate for candidate in usable if candidate.route == group.route]
+        probe = probes.due(own, self._health, asked.features, asked.now, priced=priced)
         if probe is None:
-            self._health.no_probe_due(route, now)
+            self._health.no_probe_due(group.route, asked.now)
             return usable
         reason = probe.reason or "asked to learn how it does"
         rest = [candidate for candidate in usable if candidate is not probe]
