@@ -179,7 +179,8 @@ class _Hedging(Generic[T]):
         if self._tried:
             return run, await self._loop.ask(run)
         after_s = self._plan.hedge_after_s(run.candidate) * self._budget.patience
-        return await Race(self._loop.ask, self._rival, self._outrun).run(run, after_s)
+        race = Race(self._loop.ask, self._rival, self._outrun, lambda error: fails_over(error, self._plan.failover))
+        return await race.run(run, after_s)
 
     def _rival(self, lead: Run) -> Run | None:
         """The next candidate of another provider, if the budgets and its health let it be asked now."""
