@@ -16,9 +16,10 @@ _PRIOR_WEIGHT = 5.0
 _LONG = 0.75
 _BUCKETS = 21  # by the number's binary digits; the last one holds everything from half a million on
 _RESCALE = 1e9
+_MOST = 100.0  # hours, of an exponent
 _FRESH_S = 0.5
-_MANY = 200.0
-_OFTEN_S = 0.005  # two hundred samples a second say as much as thousands
+_MANY = 200
+_OFTEN_S = 0.05  # of one kind with many samples twenty a second say as much as thousands
 _MAX_KINDS = 4096
 _MAX_OUTLOOKS = 1024  # clients choose limits, and names of models
 
@@ -26,36 +27,27 @@ _Key = tuple[object, ...]
 
 
 class Histogram:
-    """Counts and sums of lengths by power of two, where old samples fade: newer ones weigh more from the beginning."""
+    """Counts and sums of lengths by power of two. Newer samples are given more `weight`, so that old ones fade."""
 
-    __slots__ = ("_counts", "_epoch", "_last", "_sums", "_total")
+    __slots__ = ("_counts", "_sums", "last", "samples", "total")
 
-    def __init__(self, now: float) -> None:
-        self._epoch = self._last = now
+    def __init__(self) -> None:
         self._counts = [0.0] * _BUCKETS
         self._sums = [0.0] * _BUCKETS
-        self._total = 0.0
+        self.total = 0.0
+        self.samples = 0
+        self.last = -math.inf
 
-    def observe(self, tokens: int, now: float) -> None:
-        weight = math.exp((now - self._epoch) / _TAU_S)
-        if weight > _RESCALE:
-            self._counts = [count / weight for count in self._counts]
-            self._sums = [total / weight for total in self._sums]
-            self._total /= weight
-            self._epoch, weight = now, 1.0
-        bucket = min(tokens.bit_length(), _BUCKETS - 1)
+    def observe(self, tokens: int, bucket: int, weight: float) -> None:
         self._counts[bucket] += weight
         self._sums[bucket] += weight * tokens
-        self._total += weight
-        self._last = now
+        self.total += weight
 
-    def weight(self, now: float) -> float:
-        """How many samples there are."""
-        return self._total * math.exp((self._epoch - now) / _TAU_S)
-
-    def sated(self, now: float) -> bool:
-        """Whether there are many samples, the last of them just now: another one is not worth its work."""
-        return now - self._last < _OFTEN_S and self.weight(now) >= _MANY
+    def scale(self, factor: float) -> None:
+        """Make all weights smaller by the same factor."""
+        self._counts = [count * factor for count in self._counts]
+        self._sums = [total * factor for total in self._sums]
+        self.total *= factor
 
     def length(self, limit: int) -> Length:
         """Of an answer that is cut off at `limit` tokens (0: never). Needs a sample."""
@@ -64,8 +56,8 @@ class Histogram:
             if not count:
                 continue
             least, most = _bounds(bucket)
-            if passed < _LONG * self._total <= passed + count:
-                long = least + (most - least) * (_LONG * self._total - passed) / count
+            if passed < _LONG * self.total <= passed + count:
+                long = least + (most - least) * (_LONG * self.total - passed) / count
             passed += count
             if not limit or most <= limit:
                 total += self._sums[bucket]
@@ -74,8 +66,8 @@ class Histogram:
                 inside = count * (limit - least) / (most - least)
                 total += inside * (least + limit) / 2
                 below += inside
-        total += (self._total - below) * limit
-        mean = total / self._total
+        total += (self.total - below) * limit
+        mean = total / self.total
         return mean, max(mean, min(long, limit) if limit else long)
 
     def beyond(self, limit: int) -> int:
@@ -111,7 +103,9 @@ class OutputLengths:
 
     def __init__(self) -> None:
         self._histograms: dict[_Key, Histogram] = {}
+        self._chains: dict[_Key, tuple[Histogram, ...]] = {}  # those that an answer of a kind counts in, finest first
         self._outlooks: dict[_Key, Outlook] = {}
+        self._epoch = 0.0  # a sample of then weighs 1
 
     def outlook(self, route: str, features: Features, now: float) -> Outlook:
         """What answers to such a request by targets of `route` are expected to be like."""
@@ -126,21 +120,25 @@ class OutputLengths:
 
     def observe(self, route: str, model: str, features: Features, tokens: int, now: float) -> None:
         """An answer was `tokens` long. One that was cut off at its limit would have been longer."""
-        keys = _keys(route, model, _kind_of(features))
-        finest = self._histograms.get(keys[0])
-        if finest is not None and finest.sated(now):
+        kind = _kind_of(features)
+        chain = self._chains.get((route, model, kind)) or self._chain(route, model, kind)
+        finest = chain[0]
+        if now - finest.last < _OFTEN_S and finest.samples >= _MANY:
             return
+        finest.last = now
+        finest.samples += 1
         if 0 < features.max_tokens <= tokens:
-            tokens = self._histogram(keys[-1], now).beyond(features.max_tokens)
-        for key in keys:
-            self._histogram(key, now).observe(tokens, now)
+            tokens = chain[-1].beyond(features.max_tokens)
+        bucket, weight = min(tokens.bit_length(), _BUCKETS - 1), self._weight(now)
+        for histogram in chain:
+            histogram.observe(tokens, bucket, weight)
 
     def length(self, keys: tuple[_Key, ...], limit: int, now: float) -> Length:
         """By the first of the kinds, finest first, that has enough samples; else by the last and what is supposed."""
         weight = 0.0
         for key in keys:
             found = self._histograms.get(key)
-            weight = 0.0 if found is None else found.weight(now)
+            weight = 0.0 if found is None else found.total * math.exp((self._epoch - now) / _TAU_S)
             if found is not None and weight >= _ENOUGH:
                 return found.length(limit)
         usual, long = _supposed(limit)
@@ -150,13 +148,22 @@ class OutputLengths:
         share = weight / (weight + _PRIOR_WEIGHT)
         return usual + share * (seen - usual), long + share * (seen_long - long)
 
-    def _histogram(self, key: _Key, now: float) -> Histogram:
-        found = self._histograms.get(key)
-        if found is None:
-            if len(self._histograms) >= _MAX_KINDS:
-                del self._histograms[next(iter(self._histograms))]
-            found = self._histograms[key] = Histogram(now)
-        return found
+    def _chain(self, route: str, model: str, kind: _Key) -> tuple[Histogram, ...]:
+        if len(self._histograms) >= _MAX_KINDS:  # those nobody asked for lately are learned again
+            self._histograms.clear()
+            self._chains.clear()
+        chain = tuple([self._histograms.setdefault(key, Histogram()) for key in _keys(route, model, kind)])
+        self._chains[route, model, kind] = chain
+        return chain
+
+    def _weight(self, now: float) -> float:
+        """Of a sample of now, e times that of an hour ago; all are made smaller before they become too large."""
+        weight = math.exp(min(_MOST, (now - self._epoch) / _TAU_S))
+        if weight > _RESCALE:
+            for histogram in self._histograms.values():
+                histogram.scale(math.exp((self._epoch - now) / _TAU_S))
+            self._epoch, weight = now, 1.0
+        return weight
 
 
 def _kind_of(features: Features) -> _Key:

@@ -18,7 +18,7 @@ NOW = 1000.0
 def taught(*lengths: int, model: str = "m", features: Features = CHAT, route: str = "chat") -> OutputLengths:
     found = OutputLengths()
     for place, tokens in enumerate(lengths):
-        found.observe(route, model, features, tokens, NOW + (place - len(lengths)) / 100)
+        found.observe(route, model, features, tokens, NOW + (place - len(lengths)) / 10)
     return found
 
 
@@ -110,9 +110,24 @@ def test_what_was_learned_fades_to_what_is_supposed() -> None:
 def test_new_lengths_outweigh_old_ones_however_long_it_runs() -> None:
     found = taught(*[1000] * 200)
     for day in range(1, 30):  # the weights of new samples have to be taken back again and again
-        for _ in range(50):
-            found.observe("chat", "m", CHAT, 100, NOW + day * 86400.0)
-    assert expected(found, now=NOW + 29 * 86400.0 + 1)[0] == pytest.approx(100, rel=0.01)
+        for number in range(50):
+            found.observe("chat", "m", CHAT, 100, NOW + day * 86400.0 + number)
+    assert expected(found, now=NOW + 29 * 86400.0 + 60)[0] == pytest.approx(100, rel=0.01)
+
+
+def test_of_many_samples_at_once_a_few_are_enough() -> None:
+    found = taught(*[1000] * 300)
+    for _ in range(10_000):
+        found.observe("chat", "m", CHAT, 10, NOW)  # all within a moment
+    assert expected(found)[0] > 990
+
+
+def test_a_long_silence_hurts_nobody() -> None:
+    found = taught(*[1000] * 200)
+    far = NOW + 1000 * 86400.0
+    assert expected(found, now=far)[0] == pytest.approx(250)
+    found.observe("chat", "m", CHAT, 100, far)
+    assert 200 < expected(found, now=far + 1)[0] < 250
 
 
 def test_efforts_and_limits_and_names_that_clients_make_up_do_not_fill_the_memory() -> None:
