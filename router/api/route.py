@@ -135,6 +135,7 @@ def _predicted(prediction: Prediction) -> JsonObject:
         "predicted_ttft_ms": round(prediction.ttft_ms, 1),
         "predicted_total_ms": round(prediction.total_ms, 1),
         "predicted_total_p95_ms": round(prediction.total_p95_ms, 1),
+        "predicted_output_tokens": round(prediction.output_tokens),
     }
 
 

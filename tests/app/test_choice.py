@@ -118,6 +118,14 @@ def test_predicted_and_actual_figures_of_an_answer_can_be_read(router: Turnout, 
         assert found["ttft_ms"]["actual"] <= found["total_ms"]["actual"]
 
 
+def test_the_dry_run_tells_how_long_an_answer_is_expected_to_be(turnout: Callable[..., Turnout]) -> None:
+    router = turnout(config())
+    limited = router.http.post("/v1/route", json=chat("Say hello", "pair", max_tokens=40)).json()["candidates"]
+    usual = router.http.post("/v1/route", json=chat("Say hello", "pair")).json()["candidates"]
+    assert [each["predicted_output_tokens"] for each in limited] == [37, 37]  # the mean of what 40 cuts off
+    assert [each["predicted_output_tokens"] for each in usual] == [250, 250]
+
+
 def test_predicted_and_actual_figures_of_a_picture_can_be_read(router: Turnout) -> None:
     answer = router.http.post("/v1/images/generations", json={"prompt": "a red fox"})
     found = record_of(router, answer)["prediction"]
