@@ -208,8 +208,9 @@ class Planner:
         state = self._health.target(provider, model, info)
         prediction = state.latency.predict(features, length, asked.prompt_factor, now)
         prompt_tokens, cached, warm = features.prompt_tokens, 0, ""
-        if state.tokens.factor != 1.0:
-            prompt_tokens = state.tokens.prompt_tokens(features)
+        factor = state.tokens.factor
+        if factor != 1.0:  # TokenRatio.prompt_tokens, without ten calls
+            prompt_tokens = int((prompt_tokens - features.media_tokens) * factor) + features.media_tokens
         if asked.last is not None and asked.last.key == target.key:
             cached = state.cache_hits.expected(asked.last, prompt_tokens, now)
             warm = f"about {cached} tokens of the prompt in its cache" if cached else "served this conversation before"

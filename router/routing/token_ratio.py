@@ -37,4 +37,4 @@ class TokenRatio:
     def prompt_tokens(self, features: Features) -> int:
         """How many tokens this model will count for a request's prompt."""
         media = features.media_tokens
-        return round((features.prompt_tokens - media) * self.factor) + media
+        return int((features.prompt_tokens - media) * self.factor) + media
