@@ -109,7 +109,7 @@ def test_a_window_is_judged_by_the_tokens_its_model_counts(share: float, fits: b
     if fits:
         assert found.names(features) == ["a/n"]
         return
-    with pytest.raises(NoCandidateError, match="holds 10000 tokens, the prompt has about 11[34]"):
+    with pytest.raises(NoCandidateError, match=r"holds 10000 tokens, the prompt has about 11[34]"):
         found.planner.plan(features, Directives(), found.clock.now, DAY)
 
 
