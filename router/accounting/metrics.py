@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from providers.catalogue import Catalogue
 from providers.types import Usage
+from router.accounting.calibration import RATIOS, wait_of
 from router.accounting.instruments import Distribution, Tally
 from router.accounting.record import RequestRecord
 from router.accounting.steps import Enhanced
@@ -120,6 +121,19 @@ class Metrics:
             bounds=_RATE,
             registry=registry,
         )
+        self._ratio = Distribution(
+            "router_prediction_ratio",
+            "Actual over predicted: seconds to a stream's first content (ttft), to a whole answer (total), cost.",
+            ("provider", "model", "kind"),
+            bounds=RATIOS,
+            registry=registry,
+        )
+        self._late = Tally(
+            "router_prediction_late",
+            "Answers that took longer than their predicted 95th percentile: one in twenty, if predictions are right.",
+            ("provider", "model", "kind"),
+            registry=registry,
+        )
         registry.register(_StateCollector(self._known, health, catalogue))
 
     def record(self, record: RequestRecord) -> None:
@@ -191,6 +205,11 @@ class _Served:
         self._duration = metrics._duration.labels(provider, model)
         self._first = metrics._first.labels(provider, model)
         self._rate = metrics._rate.labels(provider, model)
+        self._cost_ratio = metrics._ratio.labels(provider, model, "cost")
+        self._waits = {
+            kind: (metrics._ratio.labels(provider, model, kind), metrics._late.labels(provider, model, kind))
+            for kind in ("ttft", "total")
+        }
 
     def observe(self, record: RequestRecord) -> None:
         metrics = self._metrics
@@ -202,6 +221,15 @@ class _Served:
             if usage is not None and usage.completion_tokens > 1:
                 writing = record.duration_s - record.first_content_s
                 self._rate.observe(writing / (usage.completion_tokens - 1))
+        wait = wait_of(record)
+        if wait is not None:
+            ratio, late = self._waits[wait.kind]
+            ratio.observe(wait.actual_ms / max(wait.predicted_ms, 1e-3))
+            if wait.actual_ms > wait.p95_ms:
+                late.inc()
+            expected, cost = record.attempts[-1].candidate.expected_cost_usd, record.cost_usd
+            if expected and cost is not None and not record.interrupted:
+                self._cost_ratio.observe(float(cost) / float(expected))
         if record.images:
             metrics._images.labels(*self._labels).inc(record.images)
 

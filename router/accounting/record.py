@@ -59,8 +59,9 @@ class Mend(Struct, frozen=True, gc=False):
 class RequestRecord(Struct, eq=False):
     """Collects what happens to one request; `close()` hands it to `on_close` once, later calls are ignored.
 
-    `created` is Unix time; other times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is
-    the time that went into media by URL before. `interrupted` is set when a stream broke off after its first content;
+    `created` is Unix time; other times are monotonic seconds. `choices` is how many answers or pictures were asked for,
+    `attempts` the list dispatch appends to; `fetch_s` is the time that went into media by URL before. `interrupted` is
+    set when a stream broke off after its first content;
     such a request still has status 200 on the wire. `usage` and `cost_usd` are those of the attempt that answered,
     `spent` has what others cost, `steps` are further calls for the same request, which took `steps_s` in all, and the
     totals are what was billed for the request. Once closed it keeps what it can
@@ -78,6 +79,7 @@ class RequestRecord(Struct, eq=False):
     key_name: str = ""
     stream: bool = False
     features: Features | None = None
+    choices: int = 1
     plan: Plan | None = None
     served_model: str = ""
     usage: Usage | None = None
@@ -250,6 +252,8 @@ class RequestRecord(Struct, eq=False):
         self.duration_s = now - self.started
         if self.plan is not None:
             self.reason, self.excluded = self.plan.reason, self.plan.excluded
+        if self.features is not None:
+            self.choices = self.features.n
         self.plan = self.features = None
         self.on_close(self)
 

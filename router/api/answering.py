@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from providers.streams import PrimedStream, prime
 from providers.types import ChatResponse
+from router.accounting.record import RequestRecord
 from router.api.chat_request import ParsedChat
 from router.api.envelope import Headers
 from router.api.gateway import Exchange, Gateway, common_headers, watched
@@ -20,6 +21,7 @@ from router.api.streaming.live import asked_of, relay, settle
 from router.api.streaming.outrun import discard_answers, discard_streams
 from router.api.streaming.repair import MendingStream
 from router.api.streaming.wire import Begun, Wire
+from router.api.withheld import unless_withheld, unless_withheld_stream
 from router.routing.dispatch import Discard, dispatch
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
 
@@ -37,7 +39,7 @@ async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
     await load_media(exchange, parsed.request)
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
-    response = (await complete(gateway, parsed, plan, record.attempts, discard_answers(record))).value
+    response = (await complete(gateway, parsed, plan, record.attempts, discard_answers(record), record)).value
     now = gateway.health.now()
     settle(exchange, parsed, response.usage)
     record.served_model = response.model
@@ -55,15 +57,19 @@ async def complete(
     plan: Plan,
     attempts: list[Attempt],
     discard: Discard[ChatResponse] | None = None,
+    record: RequestRecord | None = None,
 ) -> Outcome[ChatResponse]:
     """A whole answer from one of the plan's candidates; what it tells of their latency is learned.
 
-    Without `discard` nobody is asked beside a late one.
+    Without `discard` nobody is asked beside a late one. `record` books what a filter withheld, where that fails over.
     """
 
     async def call(candidate: Candidate) -> ChatResponse:
         provider = gateway.chat_providers[candidate.provider]
-        return await provider.complete(asked_of(candidate, parsed.request), candidate.model)
+        response = await provider.complete(asked_of(candidate, parsed.request), candidate.model)
+        if record is None or not plan.failover.content_policy:
+            return response
+        return unless_withheld(record, candidate, response)
 
     outcome = await dispatch(plan, call, gateway.health, attempts, discard)
     served, tokens = outcome.served_by, outcome.value.usage.completion_tokens
@@ -85,7 +91,8 @@ async def _stream(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
 
     async def call(candidate: Candidate) -> PrimedStream:
         provider = gateway.chat_providers[candidate.provider]
-        return await prime(await provider.stream(asked_of(candidate, request), candidate.model))
+        stream = await prime(await provider.stream(asked_of(candidate, request), candidate.model))
+        return await unless_withheld_stream(record, candidate, stream) if plan.failover.content_policy else stream
 
     outcome = await dispatch(plan, call, gateway.health, record.attempts, discard_streams(record))
     stream: Begun = outcome.value

@@ -15,15 +15,14 @@ from providers.types import ChatRequest, JsonValue
 from router.api.body import require_utf8
 from router.api.chat_fields import check_fields, flag, wants_usage
 from router.api.chat_shape import MessagesShape
+from router.api.conversation import conversation_key
 from router.api.directives import take_directives
 from router.errors import InvalidRequestError
 from router.routing.plan import Directives, Features
+from router.routing.token_ratio import AUDIO_TOKENS, FILE_TOKENS, IMAGE_TOKENS
 from router.settings.values import ClientKey
 
 _BYTES_PER_TOKEN = 4.0
-_IMAGE_TOKENS = 1120
-_AUDIO_TOKENS = 1000
-_FILE_TOKENS = 2000
 _MESSAGE_TOKENS = 3
 _MAX_FIELDS = 512
 # Where requests go, and with whose key, is the operator's business alone.
@@ -151,15 +150,16 @@ def model_name(value: JsonValue) -> str:
 def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw], key: ClientKey) -> Features:
     fields = request.fields
     prompt_bytes = shape.text_bytes + (len(raw["tools"]) if "tools" in raw else 0)
-    tokens = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS
+    tokens, media = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS, 0
     if shape.images or shape.audio or shape.files:
-        tokens += shape.images * _IMAGE_TOKENS + shape.audio * _AUDIO_TOKENS + shape.files * _FILE_TOKENS
+        media = shape.images * IMAGE_TOKENS + shape.audio * AUDIO_TOKENS + shape.files * FILE_TOKENS
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens") or 0
     return Features(
         kind="chat",
         model=request.model,
         prompt_bytes=prompt_bytes,
-        prompt_tokens=math.ceil(tokens),
+        prompt_tokens=math.ceil(tokens) + media,
+        media_tokens=media,
         messages=shape.count,
         max_tokens=int(limit) if isinstance(limit, int | float) else 0,
         images=shape.images,
@@ -170,6 +170,7 @@ def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw]
         key_name=key.name,
         key_tags=key.tags,
         affinity=affinity(request.model, request.messages_json),
+        conversation=conversation_key(key.name, shape.opening, fields.get("prompt_cache_key")),
         **(_NO_MORE if _TELLING.isdisjoint(fields) else _told(fields)),
     )
 

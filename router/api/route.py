@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from providers.types import JsonObject, JsonValue
+from router.accounting.calibration import prediction_json
 from router.api.body import read_body, require_json
 from router.api.chat_request import decode_object, parse_chat
 from router.api.embedding_request import parse_embedding
@@ -63,12 +64,12 @@ class RouteHandler:
         return JSONResponse(_shown(features, plan) | ({"enhance": enhance} if enhance else {}))
 
     async def request(self, request: Request) -> Response:
-        """One closed request of this caller, by its `x-request-id`."""
+        """One closed request of this caller, by its `x-request-id`, and how far off its prediction was."""
         key = self._gateway.auth.identify(request.scope)
         record = self._gateway.books.recent(request.path_params["id"], key.name)
         if record is None:
             raise NotFoundError("no such request, or it is no longer remembered")
-        return JSONResponse(record.as_json())
+        return JSONResponse({**record.as_json(), "prediction": prediction_json(record)})
 
 
 def _shown(features: Features, plan: Plan) -> JsonObject:
@@ -134,6 +135,7 @@ def _predicted(prediction: Prediction) -> JsonObject:
         "predicted_ttft_ms": round(prediction.ttft_ms, 1),
         "predicted_total_ms": round(prediction.total_ms, 1),
         "predicted_total_p95_ms": round(prediction.total_p95_ms, 1),
+        "predicted_output_tokens": round(prediction.output_tokens),
     }
 
 

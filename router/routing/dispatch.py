@@ -8,9 +8,16 @@ from typing import Generic, TypeVar
 
 from msgspec.structs import replace
 
-from providers.errors import ContentBlockedError, ProviderError, UnavailableError, UpstreamTimeoutError
+from providers.errors import (
+    ContentBlockedError,
+    ContextTooLongError,
+    ProviderError,
+    UnavailableError,
+    UpstreamTimeoutError,
+)
 from providers.timer import Limit
 from router.errors import RouterError
+from router.routing.failover import fails_over, roomier
 from router.routing.health import Health
 from router.routing.hedging import Race, Run
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
@@ -59,6 +66,7 @@ async def dispatch(
     `attempts` collects every call made, also when this raises or is cancelled, so that accounting sees them all; the
     one that answered is the last. Raises the ProviderError of an attempt that must not fail over (a client error, a
     refusal), else AllAttemptsFailedError. Cancellation passes through and is not held against the upstream.
+    After a prompt that was too long only larger windows are asked.
     """
     loop = _Loop(plan, call, health, attempts)
     unasked: ProviderError | None = None
@@ -91,8 +99,10 @@ async def dispatch(
         if answer.resend is not None and all(attempt.candidate.resend is None for attempt in attempts):
             waiting.appendleft(replace(run.candidate, retry=True, resend=answer.resend))
             continue
-        if not answer.failover and not (plan.policy_failover and isinstance(answer, ContentBlockedError)):
+        if not fails_over(answer, plan.failover):
             raise answer
+        if isinstance(answer, ContextTooLongError):
+            loop.waiting = waiting = deque(roomier(waiting, run.candidate))
         if plan.kind == "image" and answer.billed and answer.failover and not answer.dead:
             break  # a second try could be charged twice
     raise AllAttemptsFailedError(attempts, unasked)
@@ -179,7 +189,8 @@ class _Hedging(Generic[T]):
         if self._tried:
             return run, await self._loop.ask(run)
         after_s = self._plan.hedge_after_s(run.candidate) * self._budget.patience
-        return await Race(self._loop.ask, self._rival, self._outrun).run(run, after_s)
+        race = Race(self._loop.ask, self._rival, self._outrun, lambda error: fails_over(error, self._plan.failover))
+        return await race.run(run, after_s)
 
     def _rival(self, lead: Run) -> Run | None:
         """The next candidate of another provider, if the budgets and its health let it be asked now."""

@@ -17,9 +17,13 @@ from providers.errors import (
     QuotaExhaustedError,
     RateLimitedError,
 )
+from providers.types import Usage
 from router.routing.budget import HedgeBudget, RetryBudget
 from router.routing.latency import LatencyModel, prompt_factor
+from router.routing.output_length import OutputLengths
 from router.routing.plan import Attempt, Candidate, Features, Prediction
+from router.routing.token_ratio import TokenRatio
+from router.routing.warm_cache import CacheHits, Conversations
 
 BreakerState = Literal["closed", "half_open", "open"]
 
@@ -39,9 +43,6 @@ _AUTH_BLOCK_S = 120.0
 _CREDIT_BLOCK_S = 300.0  # nobody pays in sooner, and every request would ask in vain
 _CONFIG_BLOCK_S = 60.0
 _NO_CREDIT = 402
-_OUTPUT_PRIOR_TOKENS = 250.0
-_OUTPUT_PRIOR_WEIGHT = 5.0
-_OUTPUT_TAU_S = 3600.0
 _PROBE_SHARE = 0.02  # of requests
 _PROBES_SAVED = 5.0
 _LOOK_S = 0.1
@@ -55,6 +56,7 @@ class TargetState:
         "asked_at",
         "blocked_reason",
         "blocked_until",
+        "cache_hits",
         "closed_at",
         "consecutive",
         "failures",
@@ -68,12 +70,15 @@ class TargetState:
         "rate_at",
         "rate_limit_streak",
         "successes",
+        "tokens",
         "tripped",
     )
 
     def __init__(self, info: ModelInfo, now: float) -> None:
         self.asked_at = now
         self.latency = LatencyModel(info)
+        self.tokens = TokenRatio()
+        self.cache_hits = CacheHits()
         self.blocked_until = -math.inf
         self.blocked_reason = ""
         self.rate_limit_streak = 0
@@ -133,7 +138,8 @@ class Health:
         self._provider_blocks: dict[str, tuple[float, str]] = {}
         self._probes = 0.0  # how many may be made now
         self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
-        self._output: dict[str, tuple[float, float, float]] = {}  # route -> (weight, mean tokens, when)
+        self.lengths = OutputLengths()
+        self.conversations = Conversations()
 
     def now(self) -> float:
         return self._clock()
@@ -171,9 +177,14 @@ class Health:
         return state.breaker(now), state.may_pass(now)
 
     def predict(self, provider: str, model: str, info: ModelInfo, features: Features, now: float) -> Prediction:
+        """How long a target takes to begin its answer, or to make a picture."""
         state = self.target(provider, model, info)
-        tokens = min(self.expected_output(features, now), info.max_output_tokens)
-        return state.latency.predict(features, tokens, prompt_factor(features), now)
+        return state.latency.predict(features, (0.0, 0.0), prompt_factor(features), now)
+
+    def prompt_tokens(self, provider: str, model: str, features: Features) -> int:
+        """How many tokens a target will count for a prompt."""
+        state = self._targets.get((provider, model))
+        return features.prompt_tokens if state is None else state.tokens.prompt_tokens(features)
 
     def may_probe(self, route: str, now: float) -> bool:
         """Whether a request may be spent on learning of a target of `route` that does not look best."""
@@ -182,15 +193,6 @@ class Health:
     def no_probe_due(self, route: str, now: float) -> None:
         """Nobody of `route` is due: it need not be looked for again at once."""
         self._no_probe_before[route] = now + _LOOK_S
-
-    def expected_output(self, features: Features, now: float) -> float:
-        """How many tokens one answer of this route has, but no more than were asked for; vectors have none."""
-        if features.kind == "embedding":
-            return 0.0
-        weight, mean, at = self._output.get(features.model, (0.0, 0.0, now))
-        weight *= math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S)
-        usual = (weight * mean + _OUTPUT_PRIOR_WEIGHT * _OUTPUT_PRIOR_TOKENS) / (weight + _OUTPUT_PRIOR_WEIGHT)
-        return usual if not features.max_tokens else min(usual, features.max_tokens)
 
     # --- what the loop writes
 
@@ -262,14 +264,15 @@ class Health:
             state = self.target(candidate.provider, candidate.model, candidate.info)
             self._count_failure(state, self._clock())
 
-    def observe_output(self, route: str, tokens: int) -> None:
-        """An answer of this route had `tokens` output tokens."""
-        now = self._clock()
-        weight, mean, at = self._output.get(route, (0.0, 0.0, now))
-        weight = weight * math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S) + 1.0
-        self._output[route] = (weight, mean + (tokens - mean) / weight, now)
-        if len(self._output) > 2 * _MAX_UNKNOWN:
-            del self._output[min(self._output, key=lambda name: self._output[name][2])]
+    def observe_usage(self, candidate: Candidate, features: Features, usage: Usage) -> None:
+        """A whole answer of this candidate used so many tokens."""
+        state, now = self.target(candidate.provider, candidate.model, candidate.info), self._clock()
+        state.tokens.observe(features, usage.prompt_tokens)
+        if features.conversation:
+            key = (candidate.provider, candidate.model)
+            self.conversations.served(features.conversation, key, state.cache_hits, usage, now)
+        if candidate.info.known or candidate.route != candidate.name:  # of names that clients make up nothing is kept
+            self.lengths.observe(candidate.route, candidate.model, features, usage.completion_tokens, now)
 
     def _forget_unknown(self) -> None:
         """Make room for one more target that nobody configured: the oldest that is not being asked goes."""

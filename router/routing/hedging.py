@@ -41,7 +41,7 @@ class Race(Generic[T]):
     """Runs `ask`, and a second time beside it when that is late; gives who decided, and its answer.
 
     `rival` names a second attempt when it is wanted, or None. `outrun` is told of every one that lost, with its answer
-    if it had one by then.
+    if it had one by then. `goes_on` says of a failure whether another attempt may still decide.
     """
 
     def __init__(
@@ -49,10 +49,12 @@ class Race(Generic[T]):
         ask: Callable[[Run], Awaitable[T | ProviderError]],
         rival: Callable[[Run], Run | None],
         outrun: Callable[[Run, T | None], Awaitable[None]],
+        goes_on: Callable[[ProviderError], bool],
     ) -> None:
         self._ask = ask
         self._rival = rival
         self._outrun = outrun
+        self._goes_on = goes_on
         self._under_way: dict[Run, asyncio.Task[T | ProviderError]] = {}
 
     async def run(self, lead: Run, after_s: float) -> tuple[Run, T | ProviderError]:
@@ -72,7 +74,7 @@ class Race(Generic[T]):
                     if not task.done():
                         continue
                     answer = task.result()
-                    if isinstance(answer, ProviderError) and answer.failover and len(self._under_way) > 1:
+                    if isinstance(answer, ProviderError) and self._goes_on(answer) and len(self._under_way) > 1:
                         del self._under_way[run]
                         continue
                     del self._under_way[run]

@@ -27,7 +27,11 @@ _DEEP_TROUBLE = 4.0
 _EXCUSED = 0.7  # ln: a target twice as slow for its load is just busy, one that is slower still is in trouble
 _USUAL_TOKENS = 250
 _WRITING_SAMPLES = 30.0  # over which the time that a stream takes to be written is averaged
-_EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
+EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
+
+
+Length = tuple[float, float]
+"""Tokens of an answer: expected, and not exceeded by three of four (never less)."""
 
 
 class DecayedLogNormal:
@@ -136,8 +140,9 @@ class LatencyModel:
         self._judged = -math.inf
         self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000
 
-    def predict(self, features: Features, output_tokens: float, prompt_factor: float, now: float) -> Prediction:
-        """Expected milliseconds for this request, and the 95th percentile of each.
+    def predict(self, features: Features, length: Length, prompt_factor: float, now: float) -> Prediction:
+        """Expected milliseconds for an answer of the expected `length`, and what they stay below 19 times in 20: of the
+        whole answer, if it is no longer than three of four are.
 
         `prompt_factor` is that of the request, the same for every target (see `prompt_factor`).
         """
@@ -157,10 +162,11 @@ class LatencyModel:
         if self.load.busy:
             loaded = self.load.factor(now, self._writing_s)
             slow, slow_rate = slow * loaded, slow_rate * loaded
-        longer, writing = 1000 * prompt_factor * slow, 1000 * output_tokens * slow_rate
-        first, first95 = ttft * longer, ttft95 * longer
-        whole, whole95 = first + writing * tpot, first95 + writing * tpot95
-        return Prediction(first, first95, whole, whole95, tpot95 * 1000 * slow_rate, waiting.known)
+        longer, each = 1000 * prompt_factor * slow, 1000 * slow_rate
+        first, first95, each95 = ttft * longer, ttft95 * longer, tpot95 * each
+        usual, long = length
+        whole, whole95 = first + usual * each * tpot, first95 + long * each95
+        return Prediction(first, first95, whole, whole95, each95, waiting.known, usual)
 
     def slowdown(self, now: float) -> float:
         """How many times slower than usual the target is right now, by the worse of first token and writing."""
@@ -242,7 +248,7 @@ class LatencyModel:
         self._judged = now
 
     def _ttft_class(self, features: Features) -> DecayedLogNormal:
-        key = features.reasoning_effort if features.reasoning_effort in _EFFORTS else ""
+        key = features.reasoning_effort if features.reasoning_effort in EFFORTS else ""
         found = self._ttft.get(key)
         if found is None:
             found = self._ttft[key] = DecayedLogNormal(self._info.ttft_ms / 1000)

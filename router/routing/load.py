@@ -53,7 +53,7 @@ class Load:
         last = last + _BEYOND_P95 * (last - first) if prediction.known else math.inf
         if not streamed:
             first += _LONG_ANSWER * (prediction.total_ms - prediction.ttft_ms)
-            last += _LONG_ANSWER * (prediction.total_p95_ms - prediction.ttft_p95_ms)
+            last += _LONG_ANSWER * prediction.output_tokens * prediction.tpot_p95_ms
         self._waiting[key] = Waiting(now, first / 1000, last / 1000, self.under_way(now, writing_s))
 
     def over(self, key: int) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from providers.catalogue import Kind, ModelInfo
 from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
-from router.settings.values import Sort, StreamMode
+from router.settings.values import FailoverSettings, Sort, StreamMode
 
 T = TypeVar("T")
 
@@ -27,16 +27,18 @@ _STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted 
 class Features(Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a request. Counts, never content.
 
-    `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
-    caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same request: choices among
-    equals are made with it, so that a dry run and the request it describes agree. Of an embedding request,
-    `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
+    `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts, which are `media_tokens` of it;
+    `max_tokens` is 0 when the caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same
+    request: choices among equals are made with it, so that a dry run and the request it describes agree. `conversation`
+    is a number that all requests of one conversation of one caller have, 0 where there is no conversation. Of an
+    embedding request, `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
     """
 
     kind: Kind = "chat"
     model: str = ""
     prompt_bytes: int = 0
     prompt_tokens: int = 0
+    media_tokens: int = 0
     messages: int = 0
     max_tokens: int = 0
     images: int = 0
@@ -66,6 +68,7 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     metadata: Mapping[str, str] = {}
     hour_utc: int = 0
     affinity: float = 0.0
+    conversation: int = 0
 
     @property
     def width(self) -> int:
@@ -108,7 +111,7 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
 class Prediction(Struct, frozen=True, gc=False):
     """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token.
 
-    `known`: it rests on what was seen, not on the catalogue alone.
+    `known`: it rests on what was seen, not on the catalogue alone. `output_tokens` is how long its answer is expected.
     """
 
     ttft_ms: float
@@ -117,6 +120,7 @@ class Prediction(Struct, frozen=True, gc=False):
     total_p95_ms: float
     tpot_p95_ms: float = 0.0
     known: bool = False
+    output_tokens: float = 0.0
 
 
 class Candidate(Struct, frozen=True, gc=False):
@@ -199,8 +203,7 @@ class Patience(Struct, frozen=True, gc=False):
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt.
 
-    `hedged`: the second may be started beside the first when that one is late. `policy_failover`: the
-    operator wants the next candidate asked where a safety filter refused.
+    `hedged`: the second may be started beside the first when that one is late.
     """
 
     model: str
@@ -211,9 +214,9 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     deadline_s: float
     patience: Patience
     stream_mode: StreamMode = "live"
+    failover: FailoverSettings = FailoverSettings()
     warnings: tuple[str, ...] = ()
     hedged: bool = False
-    policy_failover: bool = False
 
     def hedge_after_s(self, candidate: Candidate) -> float:
         """How long this candidate may keep the request waiting before a second one is started beside it."""

@@ -17,11 +17,21 @@ _SLOW = 1.5
 _DEAREST = 3  # times the best candidate's cost, and its wait where nothing is wrong: a probe is a caller's request
 
 
-def due(ordered: Sequence[Candidate], health: Health, features: Features, now: float) -> Candidate | None:
-    """The candidate that this request should go to first to learn of it, if one is due; the one idle longest."""
+def due(
+    ordered: Sequence[Candidate], health: Health, features: Features, now: float, *, priced: bool
+) -> Candidate | None:
+    """The candidate that this request should go to first to learn of it, if one is due; the one idle longest.
+
+    `priced`: it is costs that count, so that nothing is learned at an unknown price.
+    """
+    if not ordered:
+        return None
     best = ordered[0]
+    priced = priced and best.expected_cost_usd is not None
     chosen, longest = None, 0.0
     for candidate in ordered[1:]:
+        if priced and candidate.expected_cost_usd is None:
+            continue
         state = health.target(candidate.provider, candidate.model, candidate.info)
         idle_s = now - state.asked_at
         if idle_s > longest and _is_due(state, idle_s, now) and _is_worth_it(candidate, best, state, features, now):

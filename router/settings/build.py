@@ -30,6 +30,7 @@ from router.settings.values import (
     BucketSettings,
     ClientKey,
     EnhanceSettings,
+    FailoverSettings,
     FetchSettings,
     Hedge,
     ImageSettings,
@@ -79,7 +80,7 @@ def build_routing(shape: RoutingShape) -> RoutingSettings:
         stream_mode=shape.stream_mode or _ROUTING.stream_mode,
         ttft_timeout_s=seconds(shape.ttft_timeout_ms, shape.ttft_timeout_s, _ROUTING.ttft_timeout_s),
         idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, _ROUTING.idle_timeout_s),
-        content_policy_failover=shape.content_policy_failover,
+        failover=FailoverSettings(**shape.failover.model_dump()),
     )
 
 

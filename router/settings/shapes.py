@@ -200,6 +200,20 @@ class HedgeShape(Shape):
     )
 
 
+class FailoverShape(Shape):
+    """After which failures of an upstream the next candidate is asked; after the others the client gets the failure."""
+
+    content_policy: Bool = Field(default=False, description="A filter refused the prompt or the picture.")
+    context_length: Bool = Field(default=True, description="The prompt was too long; only larger windows are asked.")
+    capability: Bool = Field(default=True, description="The upstream cannot express a field of the request.")
+    auth: Bool = Field(default=True, description="401, 403: the router's key was refused.")
+    model_missing: Bool = Field(default=True, description="404: the upstream does not know the model.")
+    rate_limit: Bool = Field(default=True, description="429, quotas included.")
+    unavailable: Bool = Field(default=True, description="5xx, refused, reset.")
+    timeout: Bool = Field(default=True, description="No first content, or no whole answer, in time.")
+    bad_response: Bool = Field(default=True, description="An answer that is empty or cannot be read.")
+
+
 class RoutingShape(Shape):
     """How far the router goes for one request."""
 
@@ -227,7 +241,9 @@ class RoutingShape(Shape):
         description="What a break inside a stream does: an error (live, the default), another model goes on (repair), "
         "or nobody sees it because only whole answers are sent (buffered).",
     )
-    content_policy_failover: Bool = Field(default=False, description="Try the next candidate after a content refusal.")
+    failover: FailoverShape = Field(
+        default_factory=FailoverShape, description="After which failures the next candidate is asked."
+    )
 
 
 class BucketShape(Shape):

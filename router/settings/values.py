@@ -186,6 +186,20 @@ class Hedge(Struct, frozen=True, kw_only=True):
     max_extra: float = 0.02
 
 
+class FailoverSettings(Struct, frozen=True, kw_only=True, gc=False):
+    """After which failures of an upstream the next candidate is asked; after the others the failure is the answer."""
+
+    content_policy: bool = False
+    context_length: bool = True
+    capability: bool = True
+    auth: bool = True
+    model_missing: bool = True
+    rate_limit: bool = True
+    unavailable: bool = True
+    timeout: bool = True
+    bad_response: bool = True
+
+
 class RoutingSettings(Struct, frozen=True, kw_only=True):
     """How far the router goes for one request. `deadline_s` covers every attempt, back-off and hedge together.
 
@@ -201,7 +215,7 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     stream_mode: StreamMode = "live"
     ttft_timeout_s: float = 60.0
     idle_timeout_s: float = 120.0
-    content_policy_failover: bool = False
+    failover: FailoverSettings = FailoverSettings()
 
 
 class BucketSettings(Struct, frozen=True, kw_only=True):

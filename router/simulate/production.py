@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from providers.catalogue import ModelInfo, Price
 from providers.errors import ProviderError
+from providers.types import Usage
 from router.errors import RouterError
 from router.routing.dispatch import dispatch
 from router.routing.plan import Attempt, Candidate, Directives
@@ -90,7 +91,8 @@ class Turnout:
             latency.observe_rate(ended - answered, arrival.output_tokens, ended)
         else:
             latency.observe_whole(features, took_s, arrival.output_tokens, answered)
-        health.observe_output(features.model, arrival.output_tokens)
+        used = Usage(prompt_tokens=features.prompt_tokens, completion_tokens=arrival.output_tokens)
+        health.observe_usage(served, features, used)
         return Played(
             arrival.at,
             asked[0],

@@ -174,7 +174,7 @@ def test_one_of_four_fails_and_three_come(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("switch", [False, True])
 def test_moderation_fails_over_where_the_operator_says_so_alone(switch: bool) -> None:
-    text = configuration() + f"\nrouting: {{content_policy_failover: {str(switch).lower()}}}"
+    text = configuration() + f"\nrouting: {{failover: {{content_policy: {str(switch).lower()}}}}}"
     rule = FaultRule(fault="image-safety", label="bfl", on="submit")
     with Turnout(text, sandbox=SandboxConfig(job_s=0.0, faults=(rule,))) as turnout:
         answer = turnout.http.post(GENERATE, json={"model": "bfl-first", "prompt": "x"})

@@ -289,12 +289,59 @@ def test_an_impossible_latency_limit_is_a_400_that_names_the_nearest(stream: boo
     assert f"Nearest feasible: {nearest.name} at about {wait:.0f} ms" in caught.value.message
 
 
-def test_the_nearest_is_judged_by_the_limit_that_failed() -> None:
-    catalogue = {"slow": info("slow", "1", ttft_ms=60_000.0), "dear": info("dear", "1000", ttft_ms=10.0)}
-    found = desk("a/slow", "b/dear", catalogue=catalogue)
+BOTH = {"slow": info("slow", "1", ttft_ms=60_000.0), "dear": info("dear", "1000", ttft_ms=10.0)}
+
+
+@pytest.mark.parametrize(
+    ("usd", "ms", "nearest", "field"),
+    [
+        ("0.01", 10_000.0, "a/slow at about 62000 ms", "max_latency_ms"),
+        ("0.2", 10_000.0, "b/dear at about $0.250000", "max_cost_usd"),
+        ("0.0001", 10_000.0, "b/dear at about $0.250000", "max_cost_usd"),  # the other one breaks both
+        ("0.0001", 1.0, "a/slow at about $0.000250 and 62000 ms", "max_cost_usd"),
+        ("0", 10_000.0, "b/dear at about $0.250000", "max_cost_usd"),
+    ],
+)
+def test_the_nearest_is_the_one_whose_limit_would_have_to_give_way_least(
+    usd: str, ms: float, nearest: str, field: str
+) -> None:
     with pytest.raises(NoCandidateError) as caught:
-        found.plan(max_cost_usd=Decimal("0.01"), max_latency_ms=10_000.0)
-    assert "Nearest feasible: b/dear at about $0.25" in caught.value.message
+        desk("a/slow", "b/dear", catalogue=BOTH).plan(max_cost_usd=Decimal(usd), max_latency_ms=ms)
+    assert f"Nearest feasible: {nearest}" in caught.value.message
+    assert caught.value.param == f"router.{field}"
+
+
+def test_what_breaks_both_limits_says_so() -> None:
+    found = desk("a/slow", "b/dear", "c/fine", catalogue=BOTH | {"fine": info("fine", "0.1")})
+    assert excluded(found, max_cost_usd=Decimal("0.0001"), max_latency_ms=5000.0) == {
+        "a/slow": "expected to cost $0.000250, above max_cost_usd $0.000100"
+        " and expected to take 62000 ms, above max_latency_ms 5000",
+        "b/dear": "expected to cost $0.250000, above max_cost_usd $0.000100",
+    }
+
+
+@pytest.mark.parametrize("where", ["a target", "a fallback", "the caller's fallback"])
+def test_limits_hold_wherever_a_target_comes_from(where: str) -> None:
+    targets = ("b/cheap", "a/dear") if where == "a target" else ("b/cheap",)
+    chat = model("chat", *targets, fallbacks=("more",) if where == "a fallback" else ())
+    found = Desk(settings(chat, model("more", "a/dear"), catalogue=CATALOGUE))
+    asked: dict[str, Any] = {"fallbacks": ("more",)} if where == "the caller's fallback" else {}
+    assert found.names(**asked) == ["b/cheap", "a/dear"]
+    assert found.names(**asked, max_cost_usd=Decimal("0.0005")) == ["b/cheap"]
+    for _ in range(5):
+        fail(found, "b/cheap", UnavailableError("down"))
+    assert found.names(**asked, max_cost_usd=Decimal("0.0005")) == ["b/cheap"]  # least bad, but within the limit
+
+
+def test_a_buffered_stream_is_judged_by_its_whole_answer() -> None:
+    catalogue = {
+        "start": info("start", "1", ttft_ms=100.0, tpot_ms=50.0),
+        "end": info("end", "1", ttft_ms=900.0, tpot_ms=1.0),
+    }
+    found, stream = desk("a/start", "b/end", catalogue=catalogue), Features(model="chat", stream=True)
+    assert found.names(stream, sort="latency") == ["a/start", "b/end"]
+    assert found.names(stream, sort="latency", stream_mode="buffered") == ["b/end", "a/start"]
+    assert found.names(stream, max_latency_ms=5000.0, stream_mode="buffered") == ["b/end"]
 
 
 def test_a_deadline_can_be_shortened_but_not_stretched() -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from router.errors import SettingsError
 from router.settings import (
     EnhanceSettings,
+    FailoverSettings,
     FetchSettings,
     Settings,
     find_alias,
@@ -71,6 +72,9 @@ BAD = [
      "no provider 'pu'"),
     ("rounds without end", GOOD + "images: {enhance: {max_rounds: 3}}\n", 6, "images.enhance.max_rounds", "equal to 2"),
     ("threshold", GOOD + "images: {enhance: {threshold: 11}}\n", 6, "images.enhance.threshold", "equal to 10"),
+    ("failover misspelt", GOOD + "routing:\n  failover:\n    aut: true\n", 8, "routing.failover.aut",
+     "unknown key 'aut'; did you mean 'auth'?"),
+    ("failover of a number", GOOD + "routing:\n  failover: {auth: 2}\n", 7, "routing.failover.auth", "true or false"),
     ("fetch misspelt", GOOD + "fetch: of\n", 6, "fetch", "must be true or false, got 'of'"),
     ("fetch of all", GOOD + 'fetch: {allow_origins: ["*"]}\n', 6, "fetch.allow_origins[0]", "must be an exact origin"),
     ("fetch a path", GOOD + 'fetch: {allow_origins: ["http://a/b"]}\n', 6, "fetch.allow_origins[0]", "an origin"),
@@ -271,6 +275,14 @@ def test_durations_take_either_unit(tmp_path: Path) -> None:
     assert (settings.routing.deadline_s, settings.routing.image_deadline_s) == (2.5, 3.0)
     assert (settings.server.drain_s, settings.server.json_limit_bytes) == (0.5, 524_288)
     assert (settings.images.ttl_s, settings.images.quota_bytes) == (60.0, 1_048_576)
+
+
+def test_classes_of_failure_are_switched_one_by_one(tmp_path: Path) -> None:
+    usual = load(tmp_path, GOOD).routing.failover
+    assert not usual.content_policy
+    assert usual.context_length
+    switched = load(tmp_path, GOOD + "routing: {failover: {content_policy: true, auth: false}}\n").routing.failover
+    assert switched == FailoverSettings(content_policy=True, auth=False)
 
 
 def test_an_empty_section_means_its_defaults(tmp_path: Path) -> None:

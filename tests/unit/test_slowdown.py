@@ -80,8 +80,8 @@ def sent(model: LatencyModel, count: int, now: float) -> None:
 def test_a_target_that_hangs_is_known_to_before_it_answers() -> None:
     model = LatencyModel(info(ttft_ms=500.0))
     sent(model, 4, 10.0)
-    early = model.predict(STREAM, 100, prompt_factor(STREAM), 10.5).ttft_ms
-    late = model.predict(STREAM, 100, prompt_factor(STREAM), 14.0).ttft_ms
+    early = model.predict(STREAM, (100.0, 100.0), prompt_factor(STREAM), 10.5).ttft_ms
+    late = model.predict(STREAM, (100.0, 100.0), prompt_factor(STREAM), 14.0).ttft_ms
     assert late > 3 * early
     assert model.slowdown(14.0) > 3
 
@@ -152,5 +152,5 @@ def test_before_anything_is_learned_load_counts_a_little_and_never_much() -> Non
 def test_who_hangs_before_the_first_token_is_not_expected_to_write_at_the_usual_pace() -> None:
     model = LatencyModel(info(ttft_ms=500.0, tpot_ms=10.0))
     sent(model, 4, 10.0)
-    calm, hung = (model.predict(STREAM, 100, prompt_factor(STREAM), now) for now in (10.5, 14.0))
+    calm, hung = (model.predict(STREAM, (100.0, 100.0), prompt_factor(STREAM), now) for now in (10.5, 14.0))
     assert hung.total_ms - hung.ttft_ms > 3 * (calm.total_ms - calm.ttft_ms)

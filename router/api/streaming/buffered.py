@@ -21,6 +21,7 @@ from router.api.streaming.live import answer_headers, asked_of, settle, shutting
 from router.api.streaming.outrun import book
 from router.api.streaming.wire import Wire
 from router.api.streaming.writer import KEEP_ALIVE_S
+from router.api.withheld import unless_withheld_stream
 from router.routing.dispatch import AllAttemptsFailedError, Discard, dispatch
 from router.routing.plan import Candidate, Outcome
 
@@ -129,6 +130,8 @@ class _Gatherer:
             raise UpstreamTimeoutError(
                 "no content in time", provider=candidate.provider, outcome="ttft_timeout"
             ) from exc
+        if plan.failover.content_policy:
+            stream = await unless_withheld_stream(self._exchange.record, candidate, stream)
         begun = now()
         chunks = list(stream.first)
         tally.take(stream.first)

@@ -43,14 +43,14 @@ async def relay(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
         failed = record.served_by
         if failed is not None:
             health.interrupted(failed, exc)
-            settle(exchange, parsed, writer.usage)
+            settle(exchange, parsed, writer.usage, whole=False)
         record.interrupted = True
         record.error_code = exc.code or exc.outcome
         await writer.end(renderer.failure(exc))
         return 200
     except asyncio.CancelledError:
         if record.served_by is not None:
-            settle(exchange, parsed, writer.usage)
+            settle(exchange, parsed, writer.usage, whole=False)
         if not gateway.cutting:
             raise
         record.interrupted, record.error_code = True, SHUTTING_DOWN
@@ -85,11 +85,13 @@ def asked_of(candidate: Candidate, request: ChatRequest) -> ChatRequest:
     return replace(request, unsigned=True) if candidate.resend == "unsigned" else request
 
 
-def settle(exchange: Exchange, parsed: ParsedChat, usage: Usage | None) -> None:
-    """Book the answer, and learn how long answers are."""
-    exchange.record.settle(usage)
-    if usage is not None and not usage.estimated:
-        exchange.gateway.health.observe_output(parsed.features.model, usage.completion_tokens)
+def settle(exchange: Exchange, parsed: ParsedChat, usage: Usage | None, *, whole: bool = True) -> None:
+    """Book the answer and, if it is a `whole` one, learn from what it used."""
+    record = exchange.record
+    record.settle(usage)
+    served = record.served_by
+    if whole and served is not None and record.mend is None and usage is not None and not usage.estimated:
+        exchange.gateway.health.observe_usage(served, parsed.features, usage)
 
 
 def answer_headers(exchange: Exchange, served: Candidate | None) -> Headers:
