@@ -75,9 +75,16 @@ class Load:
     def busy(self) -> bool:
         return bool(self._waiting or self._writing)
 
-    def factor(self, now: float, writing_s: float) -> float:
-        """By how much what is under way slows the next attempt."""
-        return math.exp(min(self._most, self.slope * self.under_way(now, writing_s) ** 2))
+    def strain(self, now: float, writing_s: float) -> float:
+        """ln of how many times slower what is under way makes the next attempt."""
+        return min(self._most, self.slope * self.under_way(now, writing_s) ** 2)
+
+    def crowd(self, strain: float) -> float:
+        """What one more attempt takes from all others together, as a share of its own time.
+
+        n times the derivative of ln(time) by n. At 1 as many are served as can be: n over the time falls from there on.
+        """
+        return 2.0 * strain
 
     def eased(self) -> float:
         """ln of what the load explains of the time that the attempt took which ended last."""

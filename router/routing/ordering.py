@@ -9,6 +9,7 @@ from router.settings.values import Slo, Sort
 
 _NEAR_BEST = Decimal("1.05")  # costs within 5 % of the least count as equal: weights decide there
 _UNKNOWN = Decimal("inf")
+_FULL = 1.0  # of `Prediction.crowd`
 
 
 def ordered(candidates: list[Candidate], sort: Sort, slo: Slo, features: Features) -> list[Candidate]:
@@ -19,7 +20,7 @@ def ordered(candidates: list[Candidate], sort: Sort, slo: Slo, features: Feature
         case "quality":
             return sorted(candidates, key=lambda c: (-c.info.quality, _money(c)))
         case "latency":
-            return sorted(candidates, key=lambda c: wait_ms(c.prediction, features))
+            return sorted(candidates, key=lambda c: _burden_ms(c.prediction, features))
         case "weighted":
             return list(_weighted(candidates, [c.weight for c in candidates], features.affinity))
         case "cost":
@@ -41,6 +42,14 @@ def wait_ms(prediction: Prediction, features: Features) -> float:
     return prediction.ttft_ms if features.stream else prediction.total_ms
 
 
+def _burden_ms(prediction: Prediction, features: Features) -> float:
+    """What everybody waits for this request: the caller, and those whom it slows down.
+
+    Who looks at his own wait alone fills the best target until it is no better than the next.
+    """
+    return wait_ms(prediction, features) * (1.0 + prediction.crowd)
+
+
 def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features) -> list[Candidate]:
     """Those predicted to keep the SLO by cost, then the others by latency; an unknown price comes last."""
     first_ms = slo.ttft_p95_ms if features.stream else None
@@ -50,7 +59,7 @@ def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features) -
         keeping = [c for c in candidates if _keeps(c.prediction, first_ms, total_ms)]
         if len(keeping) < len(candidates):
             missing = [c for c in candidates if not _keeps(c.prediction, first_ms, total_ms)]
-            missing.sort(key=lambda c: wait_ms(c.prediction, features))
+            missing.sort(key=lambda c: _burden_ms(c.prediction, features))
     if len(keeping) > 1:
         keeping = sorted(keeping, key=_money)
         most = _money(keeping[0]) * _NEAR_BEST
@@ -62,8 +71,15 @@ def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features) -
 
 
 def _keeps(prediction: Prediction, first_ms: float | None, total_ms: float | None) -> bool:
-    return (first_ms is None or prediction.ttft_p95_ms <= first_ms) and (
-        total_ms is None or prediction.total_p95_ms <= total_ms
+    """Whether the target keeps the SLO, and one more request does not keep it from serving as many as it could.
+
+    An SLO is a promise about all requests: a long prompt is not held against a target. Judged one by one, the long
+    ones, which cost the most, would be sent where they cost even more.
+    """
+    return (
+        (first_ms is None or prediction.usual_ttft_p95_ms <= first_ms)
+        and (total_ms is None or prediction.usual_total_p95_ms <= total_ms)
+        and prediction.crowd <= _FULL
     )
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from router.settings.validate import nearest
-from router.simulate.campaign import simulate
+from router.simulate.campaign import planned, simulate
 from router.simulate.measure import Report
 from router.simulate.players import DEFAULT, NAMES
 from router.simulate.plots import draw_plots
@@ -47,10 +47,11 @@ def run(request: Request) -> Report:
     console = Console(stderr=True)
     columns = TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(scenarios) * request.seeds)
+        names = request.players or DEFAULT
+        task = progress.add_task("", total=len(planned(scenarios, names, request.seeds)))
         report = simulate(
             scenarios,
-            request.players or DEFAULT,
+            names,
             request.seeds,
             first_seed=request.first_seed,
             jobs=request.jobs,

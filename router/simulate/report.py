@@ -7,6 +7,7 @@ from rich.table import Table
 from router.simulate.measure import Estimate, Report, Row
 from router.simulate.players import OURS
 from router.simulate.scenarios import SCENARIOS
+from router.simulate.sweep import Point
 from router.simulate.targets import verdicts
 
 
@@ -16,6 +17,8 @@ def print_report(report: Report, console: Console) -> None:
         rows = [row for row in report.rows if row.scenario == scenario]
         title = f"{scenario}: {SCENARIOS[scenario].title}, {report.seeds} seeds, {requests} requests"
         console.print(_scenario_table(title, rows))
+    if report.front:
+        console.print(_front_table(report.front))
     _print_goals(report, console)
     table = Table(title="over all scenarios", box=box.SIMPLE, title_justify="left")
     table.add_column("")
@@ -48,6 +51,25 @@ def _scenario_table(title: str, rows: list[Row]) -> Table:
         if row.swing:
             cells += [f"{each.mean:.1f}" for each in (row.swing.left_s, row.swing.returned_s, row.swing.flaps)]
         table.add_row(row.player, *cells, style="bold" if row.player == OURS else None)
+    return table
+
+
+def _front_table(front: tuple[Point, ...]) -> Table:
+    table = Table(title="s5 under ten SLOs: cost and wait", box=box.SIMPLE, title_justify="left")
+    for name in ("", "SLO s", "cost $", "p95 s", "within SLO", "beaten by"):
+        table.add_column(name, justify="left" if name in ("", "beaten by") else "right")
+    for point in front:
+        ours = point.slo_s is not None
+        cells = [f"{point.slo_s:g}", _percent(point.attainment)] if ours else ["", ""]
+        table.add_row(
+            point.player,
+            cells[0],
+            f"{point.cost_usd:.2f}",
+            f"{point.p95_s:.2f}",
+            cells[1],
+            ", ".join(point.beaten_by),
+            style="bold" if ours else None,
+        )
     return table
 
 

@@ -46,18 +46,19 @@ class Breaker(RuleBasedStateMachine):
         if admitted:
             self.sent.append((asked, now, before == "half_open"))
 
+    @precondition(lambda self: self.state.breaker(self.clock.now) == "closed")
     @rule()
-    def a_last_resort_always_passes(self) -> None:
-        now, before = self.clock.now, self.state.breaker(self.clock.now)
-        asked = candidate("a/m", last_resort=True)
-        probing = any(probe and now - since < 60.0 for _, since, probe in self.sent)
-        assert self.health.admit(asked)
-        self.sent.append((asked, now, before == "half_open" and not probing))
+    def five_in_a_row_fail(self) -> None:
+        for _ in range(5):
+            if self.state.breaker(self.clock.now) == "closed":
+                self.a_request_asks()
+                self.an_attempt_ends(len(self.sent) - 1, "down")
+        assert self.state.breaker(self.clock.now) == "open"
 
     @precondition(lambda self: self.sent)
     @rule(place=st.integers(0, 50), ends=st.sampled_from(["ok", "down", "abandoned"]))
     def an_attempt_ends(self, place: int, ends: str) -> None:
-        asked, since, _probe = self.sent.pop(place % len(self.sent))
+        asked, since, probe = self.sent.pop(place % len(self.sent))
         before = self.state.breaker(self.clock.now)
         error: ProviderError | None = DOWN if ends == "down" else None
         attempt = Attempt(
@@ -65,6 +66,7 @@ class Breaker(RuleBasedStateMachine):
         )
         self.health.record(attempt)
         after = self.state.breaker(self.clock.now)
+        self.successes += ends == "ok" and probe and since >= self.state.opened_at
         if ends == "ok":
             self.in_a_row = 0
         elif ends == "down":
@@ -74,8 +76,10 @@ class Breaker(RuleBasedStateMachine):
             assert after == "open" or self.in_a_row < 5, "five failures in a row open it"
         elif after == "closed":
             assert ends == "ok"
+            assert self.successes == 3, "it takes three good probes to close it"
             assert self.state.closed_at == self.clock.now
         if before != "open" and after == "open":
+            self.successes = 0
             self.opened_until = self.state.open_until
             assert 0 < self.opened_until - self.clock.now <= 120.0
 

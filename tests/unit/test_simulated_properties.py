@@ -61,7 +61,7 @@ class Troubled(Upstreams):
         try:
             for each in self._troubles:
                 if each.place == place and each.since <= entry.at < each.since + each.seconds:
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(6.0 if each.kind == "slow" else 0.05)
                     raise _error(each)
             return await super().ask(place, arrival, earlier)
         except ProviderError as error:
@@ -168,10 +168,10 @@ def test_every_request_asks_somebody_unless_all_have_said_when_to_come_back(
             assert blocked == {0, 1, 2}
 
 
-@hypothesis_settings(max_examples=8)
-@given(st.integers(0, 10_000), st.integers(0, 2), st.sampled_from([1.3, 2.0, 4.0, 8.0]))
+@hypothesis_settings(max_examples=6)
+@given(st.integers(0, 10_000), st.integers(0, 2), st.sampled_from([2.0, 4.0, 8.0]))
 def test_a_target_that_is_slower_never_has_a_larger_share(seed: int, place: int, slower: float) -> None:
-    base = replace(WORLD, load=Load(steps=((0.0, 5.0),), seconds=60.0))
+    base = replace(SCENARIOS["s1"], load=Load(steps=((0.0, 5.0),), seconds=SECONDS))
     targets = list(base.targets)
     targets[place] = replace(targets[place], phases=(Phase(since=0.0, until=SECONDS, slowdown=slower),))
     shares = []
