@@ -18,6 +18,8 @@ from router.simulate.report import print_report
 from router.simulate.scenarios import SCENARIOS, SECONDS
 from router.simulate.workload import read_trace
 
+_PIPED_WIDTH = 150
+
 
 class UnknownNameError(ValueError):
     """No scenario, or no way of routing, has that name; or what it takes is not installed."""
@@ -59,7 +61,7 @@ def run(request: Request) -> Report:
             done=lambda: progress.advance(task),
         )
     if request.json_file is None or str(request.json_file) != "-":
-        print_report(report, Console())
+        print_report(report, _wide_enough(Console()))
     if request.json_file is not None:
         _write(msgspec.json.format(msgspec.json.encode(report)), request.json_file)
     if request.plots is not None:
@@ -69,6 +71,13 @@ def run(request: Request) -> Report:
             raise UnknownNameError("plots need matplotlib: pip install 'turnout[plots]'") from exc
         console.print(f"{len(files)} pictures in {request.plots}")
     return report
+
+
+def _wide_enough(console: Console) -> Console:
+    """The console, as wide as the tables are where no terminal says how wide it is."""
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    return console
 
 
 def _known(what: str, name: str, among: Collection[str]) -> None:
