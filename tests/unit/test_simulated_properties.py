@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import builders  # noqa: F401  it tells hypothesis that a busy machine is no failure
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -137,6 +137,7 @@ def test_further_attempts_stay_within_a_tenth_of_the_requests_and_one_a_second_i
 
 @hypothesis_settings(max_examples=20)
 @given(bursts, troubles)
+@example([(0.0, 1), (1.0, 20)], [Trouble(0, 0.0, 60.0, "slow"), Trouble(1, 0.0, 60.0, "429")])  # told while others wait
 def test_a_target_that_said_when_to_come_back_is_not_asked_before(
     arrivals: list[tuple[float, int]], trouble: list[Trouble]
 ) -> None:
