@@ -72,6 +72,20 @@ def test_what_is_only_supposed_of_load_never_makes_a_target_full() -> None:
     assert found.names(STREAM)[0] == "a/quick"
 
 
+def test_a_few_answers_that_chance_made_slower_spare_nobody() -> None:
+    load = Load()
+    for before, ratio in ((0, 0.7), (1, 1.0), (2, 0.9), (3, 1.6), (4, 1.4), (5, 2.0)):
+        for key in range(before + 1):
+            load.began(key, USUAL, True, 0.0, 1.0)
+        load.over(before)
+        load.observe(math.log(ratio))
+        for key in range(before):
+            load.over(key)
+    load.work_out()
+    assert load.slope > 0.01
+    assert load.crowd(3.0) == 0.0
+
+
 def test_a_long_prompt_is_not_held_against_a_target_whose_usual_answers_keep_the_slo() -> None:
     found = desk(0, sort="cost", slo=Slo(ttft_p95_ms=1400.0))
     long = found.plan(Features(model="chat", stream=True, prompt_tokens=100_000))
