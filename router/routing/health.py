@@ -247,8 +247,8 @@ class Health:
         if attempt.outrun:
             state.latency.outrun(id(candidate), now)
         state.latency.over(id(candidate))
-        # sent before the breaker opened: its end says nothing about a probe
-        late = state.tripped and now - attempt.duration_s < state.opened_at
+        # sent before the breaker opened, or just then: its end says nothing about a probe
+        late = state.tripped and now - attempt.duration_s <= state.opened_at
         if not late:
             state.probe_started = -math.inf
         if attempt.abandoned:

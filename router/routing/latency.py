@@ -26,7 +26,7 @@ _TROUBLE = 2.0  # times slower than usual
 _DEEP_TROUBLE = 4.0
 _EXCUSED = 0.7  # ln: a target twice as slow for its load is just busy, one that is slower still is in trouble
 _USUAL_TOKENS = 250
-_WRITING_SAMPLES = 30.0  # over which the time that a stream takes to be written is averaged
+_USUAL_SAMPLES = 30.0  # over which prompts, and the time that a stream takes to be written, are averaged
 EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
 
 
@@ -120,6 +120,7 @@ class LatencyModel:
         "_images",
         "_info",
         "_judged",
+        "_longer",
         "_slow",
         "_tpot",
         "_ttft",
@@ -139,6 +140,7 @@ class LatencyModel:
         self._slow = (1.0, 1.0)
         self._judged = -math.inf
         self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000
+        self._longer = 1.0
 
     def predict(self, features: Features, length: Length, prompt_factor: float, now: float) -> Prediction:
         """Expected milliseconds for an answer of the expected `length`, and what they stay below 19 times in 20: of the
@@ -148,7 +150,8 @@ class LatencyModel:
         """
         if features.kind == "image":
             p50, p95 = self._image_class(features).quantiles(now)
-            return Prediction(p50 * 1000, p95 * 1000, p50 * 1000, p95 * 1000)
+            median, most = p50 * 1000, p95 * 1000
+            return Prediction(median, most, median, most, usual_ttft_p95_ms=most, usual_total_p95_ms=most)
         waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
         if now - waiting.worked_out > _FRESH_S:
             waiting.work_out(now)
@@ -159,14 +162,29 @@ class LatencyModel:
         ttft, ttft95 = waiting.shown
         tpot, tpot95 = rate.shown
         slow, slow_rate = self._slow
+        crowd = 0.0
         if self.load.busy:
-            loaded = self.load.factor(now, self._writing_s)
+            strain = self.load.strain(now, self._writing_s)
+            loaded = math.exp(strain)
             slow, slow_rate = slow * loaded, slow_rate * loaded
+            crowd = self.load.crowd(strain)
         longer, each = 1000 * prompt_factor * slow, 1000 * slow_rate
         first, first95, each95 = ttft * longer, ttft95 * longer, tpot95 * each
         usual, long = length
-        whole, whole95 = first + usual * each * tpot, first95 + long * each95
-        return Prediction(first, first95, whole, whole95, each95, waiting.known, usual)
+        whole, writing95 = first + usual * each * tpot, long * each95
+        usual95 = ttft95 * 1000 * self._longer * slow
+        return Prediction(
+            first,
+            first95,
+            whole,
+            first95 + writing95,
+            each95,
+            waiting.known,
+            usual,
+            crowd,
+            usual95,
+            usual95 + writing95,
+        )
 
     def slowdown(self, now: float) -> float:
         """How many times slower than usual the target is right now, by the worse of first token and writing."""
@@ -200,12 +218,13 @@ class LatencyModel:
         if waiting.sated(now):
             return
         mean, sigma = waiting.moments(now)
-        log_ratio = math.log(max(seconds / prompt_factor(features), 1e-6)) - mean
+        longer = self._noted(features)
+        log_ratio = math.log(max(seconds / longer, 1e-6)) - mean
         waiting.observe(math.exp(mean + self._learn(log_ratio, sigma, seconds, now, known=waiting.known)), now)
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
-        self._writing_s += (seconds - self._writing_s) / _WRITING_SAMPLES
+        self._writing_s += (seconds - self._writing_s) / _USUAL_SAMPLES
         if output_tokens >= _MIN_TPOT_TOKENS and not self._tpot.sated(now):
             each_s = max(seconds / (output_tokens - 1), 1e-6)
             mean, sigma = self._tpot.moments(now)
@@ -223,7 +242,7 @@ class LatencyModel:
             return
         mean, sigma = waiting.moments(now)
         each_s = rate.quantiles(now)[0]
-        expected_s = math.exp(mean) * prompt_factor(features) + output_tokens * each_s
+        expected_s = math.exp(mean) * self._noted(features) + output_tokens * each_s
         log_ratio = self._learn(math.log(max(seconds, 1e-6) / expected_s), sigma, seconds, now, known=waiting.known)
         waiting.observe(math.exp(mean + log_ratio), now)
         if output_tokens >= _MIN_TPOT_TOKENS:
@@ -239,6 +258,12 @@ class LatencyModel:
         if max(self._slow) < _DEEP_TROUBLE:  # what slows a target from without must not be put down to load
             load.observe(max(-_CLIP, min(_CLIP, log_ratio)))
         return own
+
+    def _noted(self, features: Features) -> float:
+        """The request's prompt factor, taken into the usual one."""
+        longer = prompt_factor(features)
+        self._longer += (longer - self._longer) / _USUAL_SAMPLES
+        return longer
 
     def _judge(self, now: float) -> None:
         first, rate = self.first_slow.factor(self.load.late(now), now), self.rate_slow.factor((), now)

@@ -11,6 +11,7 @@ from router.settings.values import Slo, Sort
 
 _NEAR_BEST = Decimal("1.05")  # within 5 % of the best all count as equal: what served before, then weights decide
 _UNKNOWN = Decimal("inf")
+_FULL = 1.0  # of `Prediction.crowd`
 
 
 def ordered(
@@ -45,12 +46,20 @@ def wait_ms(prediction: Prediction, features: Features) -> float:
     return prediction.ttft_ms if features.stream else prediction.total_ms
 
 
+def _burden_ms(prediction: Prediction, features: Features) -> float:
+    """What everybody waits for this request: the caller, and those whom it slows down.
+
+    Who looks at his own wait alone fills the best target until it is no better than the next.
+    """
+    return wait_ms(prediction, features) * (1.0 + prediction.crowd)
+
+
 def _fastest_first(candidates: list[Candidate], features: Features, last: Last | None) -> list[Candidate]:
-    found = sorted(candidates, key=lambda c: wait_ms(c.prediction, features))
+    found = sorted(candidates, key=lambda c: _burden_ms(c.prediction, features))
     if last is None or len(found) < 2:
         return found
-    most = wait_ms(found[0].prediction, features) * float(_NEAR_BEST)
-    return _staying(found, takewhile(lambda c: wait_ms(c.prediction, features) <= most, found), last) or found
+    most = _burden_ms(found[0].prediction, features) * float(_NEAR_BEST)
+    return _staying(found, takewhile(lambda c: _burden_ms(c.prediction, features) <= most, found), last) or found
 
 
 def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features, last: Last | None) -> list[Candidate]:
@@ -62,7 +71,7 @@ def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features, l
         keeping = [c for c in candidates if _keeps(c.prediction, first_ms, total_ms)]
         if len(keeping) < len(candidates):
             missing = [c for c in candidates if not _keeps(c.prediction, first_ms, total_ms)]
-            missing.sort(key=lambda c: math.inf if c.expected_cost_usd is None else wait_ms(c.prediction, features))
+            missing.sort(key=lambda c: math.inf if c.expected_cost_usd is None else _burden_ms(c.prediction, features))
     if len(keeping) > 1:
         keeping = sorted(keeping, key=_money)
         most = _money(keeping[0]) * _NEAR_BEST
@@ -87,8 +96,15 @@ def _staying(candidates: list[Candidate], near: Iterable[Candidate], last: Last)
 
 
 def _keeps(prediction: Prediction, first_ms: float | None, total_ms: float | None) -> bool:
-    return (first_ms is None or prediction.ttft_p95_ms <= first_ms) and (
-        total_ms is None or prediction.total_p95_ms <= total_ms
+    """Whether the target keeps the SLO, and one more request does not keep it from serving as many as it could.
+
+    An SLO is a promise about all requests: a long prompt is not held against a target. Judged one by one, the long
+    ones, which cost the most, would be sent where they cost even more.
+    """
+    return (
+        (first_ms is None or prediction.usual_ttft_p95_ms <= first_ms)
+        and (total_ms is None or prediction.usual_total_p95_ms <= total_ms)
+        and prediction.crowd <= _FULL
     )
 
 

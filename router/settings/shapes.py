@@ -163,8 +163,12 @@ class TargetShape(Shape):
 class SloShape(Shape):
     """What answers should keep at the 95th percentile."""
 
-    ttft_p95_ms: Duration | None = Field(default=None, description="Time to first token, milliseconds.")
-    total_p95_ms: Duration | None = Field(default=None, description="Whole answer, milliseconds.")
+    ttft_p95_ms: Duration | None = Field(
+        default=None, description="Time to first token, milliseconds, of 95 % of all requests with prompts as usual."
+    )
+    total_p95_ms: Duration | None = Field(
+        default=None, description="Whole answer, milliseconds, of 95 % of all requests with prompts as usual."
+    )
 
 
 class ModelShape(Shape):

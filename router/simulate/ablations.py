@@ -30,6 +30,15 @@ class _Unloaded(Load):
         return 0.0
 
 
+class _Selfish(Load):
+    """A request's own wait is all that counts."""
+
+    __slots__ = ()
+
+    def crowd(self, strain: float) -> float:
+        return 0.0
+
+
 class _Calm(Slowdown):
     """Nothing is ever slower than usual."""
 
@@ -57,6 +66,10 @@ def _no_load(model: LatencyModel) -> None:
     model.load = _Unloaded()
 
 
+def _no_crowd(model: LatencyModel) -> None:
+    model.load = _Selfish()
+
+
 def _no_ratio(model: LatencyModel) -> None:
     model.first_slow, model.rate_slow = _Calm(), _Calm()
 
@@ -72,5 +85,6 @@ ABLATIONS: Mapping[str, Ablation] = {
     "turnout-no-age": (Health, _no_age),
     "turnout-no-ratio": (Health, _no_ratio),
     "turnout-no-load": (Health, _no_load),
+    "turnout-no-crowd": (Health, _no_crowd),
     "turnout-no-probes": (_Incurious, _whole),
 }

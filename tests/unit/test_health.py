@@ -201,14 +201,15 @@ def test_failures_of_requests_sent_before_it_opened_do_not_reopen_it() -> None:
     assert ward.state.opened == 1
 
 
-def test_a_late_success_neither_counts_as_a_probe_nor_lets_a_second_one_in() -> None:
+@pytest.mark.parametrize("before_s", [1.0, 0.0], ids=["before it opened", "just as it opened"])
+def test_a_late_success_neither_counts_as_a_probe_nor_lets_a_second_one_in(before_s: float) -> None:
     ward = Ward()
     ward.health.admit(A)
-    ward.clock.advance(1.0)
+    ward.clock.advance(before_s)
     ward.trip()
     ward.clock.advance(5.0)
     assert ward.health.admit(A)  # the probe
-    ward.end(None, took=6.0)  # the late one
+    ward.end(None, took=before_s + 5.0)  # the late one
     assert not ward.health.admit(A)
     assert ward.state.probe_successes == 0
 

@@ -128,7 +128,17 @@ def test_congestion_is_learned_from_what_was_under_way_at_the_start() -> None:
     found = learned({0: 1.0, 4: 1.04, 8: 1.3, 12: 2.0, 16: 3.4, 24: 9.0})
     for key in range(12):
         found.began(key, USUAL, True, 0.0, 1.0)
-    assert found.factor(0.0, 1.0) == pytest.approx(2.0, rel=0.25)
+    assert math.exp(found.strain(0.0, 1.0)) == pytest.approx(2.0, rel=0.25)
+
+
+def test_as_many_are_served_as_can_be_where_one_more_takes_its_own_time_from_the_others() -> None:
+    found = learned({0: 1.0, 4: 1.04, 8: 1.3, 12: 2.0, 16: 3.4, 24: 9.0})
+    served = {}
+    for key in range(25):
+        strain = found.strain(0.0, 1.0)
+        served[key / math.exp(strain)] = found.crowd(strain)
+        found.began(key, USUAL, True, 0.0, 1.0)
+    assert served[max(served)] == pytest.approx(1.0, abs=0.2)
 
 
 def test_streams_being_written_count_for_about_as_long_as_they_usually_take() -> None:
@@ -140,10 +150,10 @@ def test_streams_being_written_count_for_about_as_long_as_they_usually_take() ->
 
 def test_before_anything_is_learned_load_counts_a_little_and_never_much() -> None:
     found = Load()
-    factors = [found.factor(0.0, 1.0)]
+    factors = [math.exp(found.strain(0.0, 1.0))]
     for key in range(50):
         found.began(key, USUAL, True, 0.0, 1.0)
-        factors.append(found.factor(0.0, 1.0))
+        factors.append(math.exp(found.strain(0.0, 1.0)))
     assert factors[0] == 1.0
     assert factors == sorted(factors)
     assert 1.05 < factors[1] < factors[-1] < 2.0
