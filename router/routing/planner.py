@@ -113,7 +113,7 @@ class Planner:
             candidates = self._judge(group, asked, seen, excluded, None if judge_all else missing)
             usable += _late_starters_last(ordered(candidates, directives.sort or group.sort, group.slo, features))
             for candidate in candidates:
-                missing -= not candidate.last_resort
+                missing -= not (candidate.last_resort or candidate.full)
             if missing <= 0 and not judge_all:
                 break
         first = groups[0]
@@ -122,8 +122,9 @@ class Planner:
         if directives.order:
             usable = by_caller(usable, directives.order)
         healthy = usable
-        if missing > attempts - len(usable):  # health would rather not ask some of them
+        if missing > attempts - len(usable):  # health would rather not ask some of them, or some have no room
             healthy = [candidate for candidate in usable if not candidate.last_resort]
+            healthy.sort(key=lambda candidate: candidate.full)
         if usable and not healthy:  # the last candidate is never shut out: least bad goes
             healthy = [min(usable, key=lambda candidate: candidate.blocked)]
             warnings.append("health=last resort")
@@ -175,7 +176,7 @@ class Planner:
                 continue
             seen.add(target.key)
             candidates.append(entry)
-            if lazy and missing is not None and not entry.last_resort:
+            if lazy and missing is not None and not entry.last_resort and not entry.full:
                 missing -= 1
                 if missing <= 0:
                     break
@@ -204,7 +205,8 @@ class Planner:
                 expected_cost_usd=expected,
                 prediction=prediction,
             )
-        if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S:
+        full = bool(state.gates) and state.is_full(now)
+        if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S and not full:
             return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight)
         return Candidate(
             provider,
@@ -216,9 +218,10 @@ class Planner:
             expected,
             target.weight,
             starting=not blocked_s and not state.tripped and features.affinity > state.share(now),
-            reason=why or _breaker_word(state, now),
+            reason=why or _word(state, now, full=full),
             last_resort=blocked_s > 0 or not state.may_pass(now),
             blocked=blocked_s > 0,
+            full=full,
         )
 
     def _with_probe(self, route: str, usable: list[Candidate], features: Features, now: float) -> list[Candidate]:
@@ -242,8 +245,11 @@ class Planner:
         return min(longest, directives.deadline_ms / 1000) if directives.deadline_ms else longest
 
 
-def _breaker_word(state: TargetState, now: float) -> str:
+def _word(state: TargetState, now: float, *, full: bool) -> str:
+    """Why a target that is not blocked is not asked like any other."""
     found = state.breaker(now)
+    if full and found == "closed":
+        return "at its concurrency limit"
     return "comes back by degrees" if found == "closed" else f"circuit breaker {found.replace('_', '-')}"
 
 

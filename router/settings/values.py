@@ -100,6 +100,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
     """One upstream. A provider without its key is not `enabled`, and `off_reason` says so in words.
 
     `idle_timeout_s` bounds the gap between two reads, so also the wait for the first byte of a plain answer.
+    `max_concurrency` is how many requests it may have at once; None: as many as it takes. `self_hosted`: it has no
+    quota to refuse by but gets slower the more it has.
     """
 
     name: str
@@ -110,6 +112,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
     off_reason: str = ""
     connect_timeout_s: float = 5.0
     idle_timeout_s: float = 120.0
+    max_concurrency: int | None = None
+    self_hosted: bool = False
     options: ProviderOptions = ProviderOptions()
     line: int = 0
 
@@ -184,6 +188,17 @@ class Hedge(Struct, frozen=True, kw_only=True):
     max_extra: float = 0.02
 
 
+class QueueSettings(Struct, frozen=True, kw_only=True):
+    """Requests that wait because every upstream of their model has as many as it takes: `size` of each model.
+
+    None waits longer than `max_wait_s`, for pictures `image_max_wait_s`, nor beyond its deadline.
+    """
+
+    size: int = 100
+    max_wait_s: float = 20.0
+    image_max_wait_s: float = 60.0
+
+
 class RoutingSettings(Struct, frozen=True, kw_only=True):
     """How far the router goes for one request. `deadline_s` covers every attempt, back-off and hedge together.
 
@@ -195,6 +210,7 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     image_deadline_s: float = 300.0
     attempts: int = 3
     retry_budget: float = 0.1
+    queue: QueueSettings = QueueSettings()
     hedge: Hedge = Hedge()
     stream_mode: StreamMode = "live"
     ttft_timeout_s: float = 60.0
