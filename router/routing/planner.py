@@ -16,12 +16,13 @@ from router.errors import RouterError
 from router.routing import cost, probes
 from router.routing.capability import find_unfit, wants_text_only
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
-from router.routing.health import SLOW_START_S, Health, TargetState
+from router.routing.health import Health
 from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
 from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
+from router.routing.state import SLOW_START_S, TargetState
 from router.settings.values import Settings, Sort
 
 

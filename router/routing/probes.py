@@ -7,9 +7,10 @@ answer, so a dry run tells what the request would do.
 
 from collections.abc import Sequence
 
-from router.routing.health import Health, TargetState
+from router.routing.health import Health
 from router.routing.ordering import wait_ms
 from router.routing.plan import Candidate, Features
+from router.routing.state import TargetState
 
 _IDLE_S = 30.0
 _IDLE_SLOW_S = 8.0

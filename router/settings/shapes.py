@@ -129,8 +129,8 @@ class ProviderShape(Shape):
     )
     self_hosted: Bool | None = Field(
         default=None,
-        description="A server that gets slower the more it has: its limit follows how much. Default: true for type "
-        "stable-diffusion, and for a private base_url without api_key.",
+        description="A server that gets slower the more it has: its limit follows how much. Default: true for types "
+        "stable-diffusion and comfyui, and for a private base_url without api_key.",
     )
     organization: Text | None = Field(default=None, description="OpenAI organization id.")
     model_prefix: Prefix | None = Field(

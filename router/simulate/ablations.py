@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from router.routing.health import Health, TargetState
+from router.routing.health import Health
 from router.routing.latency import LatencyModel
 from router.routing.load import Load
 from router.routing.plan import Attempt
 from router.routing.slowdown import Slowdown
+from router.routing.state import TargetState
 
 
 class _Unaged(Load):
