@@ -51,7 +51,7 @@ class Turns:
         health, waiting = self._health, self.waiting
         while waiting:
             candidate = waiting.popleft()
-            if self._attempts and candidate.resend is None and candidate.retry and not self._may_answer(candidate):
+            if not self._may_be_asked(candidate):
                 return None
             if health.limited and health.is_full(candidate):
                 self._crowded.append(candidate)
@@ -81,7 +81,7 @@ class Turns:
     async def _wait(self) -> Run | None:
         """The attempt at the first of the crowded that has room."""
         health = self._health
-        crowded = [each for each in self._crowded if not (each.retry and self._attempts) or self._may_answer(each)]
+        crowded = [each for each in self._crowded if self._may_be_asked(each)]
         if not crowded or not self._is_paid():
             return None
         started = health.now()
@@ -102,11 +102,13 @@ class Turns:
         """Whether one more attempt may be made; the first costs nothing."""
         return not self._attempts or self.budget.take(self._health.now())
 
-    def _may_answer(self, candidate: Candidate) -> bool:
-        """Whether the same target may answer the same request after all.
+    def _may_be_asked(self, candidate: Candidate) -> bool:
+        """Whether a target that was asked before may answer the same request after all.
 
         Not one it refused, nor while it is told to wait; one it had no room for, once there is some.
         """
+        if not self._attempts or not candidate.retry or candidate.resend is not None:
+            return True
         last = self._attempts[-1]
         if isinstance(last.error, RateLimitedError):
             return not self._health.blocked(candidate, self._health.now())

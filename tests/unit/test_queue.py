@@ -104,6 +104,24 @@ def test_whoever_comes_and_leaves_all_others_are_served_in_order_and_never_too_m
     assert world.is_idle()
 
 
+def test_a_place_that_was_just_handed_to_a_client_that_leaves_goes_to_the_next() -> None:
+    world = World(a=1)
+
+    async def main() -> object:
+        assert world.health.admit(A)
+        leaving, next_one = asyncio.create_task(world.ask("leaving")), asyncio.create_task(world.ask("next"))
+        await asyncio.sleep(0.0)
+        world.health.give_back(A)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        return await next_one
+
+    assert world.run(main()) == "next"
+    assert world.begun == ["next"]
+    assert world.is_idle()
+
+
 def test_a_full_target_is_passed_over_for_one_that_has_room() -> None:
     world = World(a=1)
 
