@@ -3,6 +3,7 @@
 Labels come from configuration only: a model that only a client's text named is counted as "(other)".
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -22,6 +23,7 @@ from router.routing.plan import Attempt, Candidate
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 _OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.25, 1)
+_WAITS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 _RATE = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
 _OTHER = "(other)"
@@ -76,6 +78,19 @@ class Metrics:
             "router_stream_repairs",
             "Streams that broke off while another candidate could go on, by the target that broke.",
             ("provider", "model", "outcome"),
+            registry=registry,
+        )
+        self._shed = Tally(
+            "router_shed",
+            "Requests turned away because the router or every upstream had no room for them.",
+            ("model", "reason"),
+            registry=registry,
+        )
+        self._queued = Distribution(
+            "router_queue_wait_seconds",
+            "Time that requests waited for an upstream to have room, those turned away included.",
+            ("model",),
+            bounds=_WAITS,
             registry=registry,
         )
         self._hedges = Tally("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
@@ -141,10 +156,15 @@ class Metrics:
         model = record.model if record.model in self._known else _OTHER
         self._requests.labels(model, str(record.status)).inc()
         self._overhead.observe(record.overhead_s)
+        if record.shed:
+            self._shed.labels(model, record.shed).inc()
         attempts = record.attempts
         self._count_attempts(attempts)
         if record.enhanced is not None:
             self._count_enhanced(record, record.enhanced)
+        queued_s = record.queued_s + sum(attempt.queued_s for attempt in attempts)
+        if queued_s:
+            self._queued.labels(model).observe(queued_s)
         for spent in record.spent:
             self._of(spent.candidate).book(spent.usage, spent.cost_usd, spent.cost_source)
         mend = record.mend
@@ -257,13 +277,26 @@ class _StateCollector(Collector):
         labels = ["provider", "model"]
         breaker = GaugeMetricFamily("router_breaker_state", "0 closed, 1 half-open, 2 open.", labels=labels)
         blocked = GaugeMetricFamily("router_blocked_seconds", "Seconds a target stays blocked.", labels=labels)
+        limits = GaugeMetricFamily(
+            "router_concurrency_limit", "Attempts that may be under way at a target.", labels=labels
+        )
+        waiting = GaugeMetricFamily(
+            "router_queue_length", "Requests that wait for an upstream to have room.", labels=["model"]
+        )
         now = self._health.now()
         for (provider, model), state in self._health.targets().items():
             if f"{provider}/{model}" in self._known:
                 breaker.add_metric([provider, model], _BREAKER[state.breaker(now)])
                 blocked.add_metric([provider, model], max(0.0, state.blocked_until - now))
-        yield breaker
-        yield blocked
+                limit = state.limit(now)
+                if limit is not None:
+                    limits.add_metric([provider, model], limit)
+        lengths: Counter[str] = Counter()
+        for name, length in self._health.queue.lengths.items():
+            lengths[name if name in self._known else _OTHER] += length
+        for name, length in lengths.items():
+            waiting.add_metric([name], length)
+        yield from (breaker, blocked, limits, waiting)
         age = GaugeMetricFamily("router_price_age_days", "Days since a model's price was checked.", labels=["model"])
         today = datetime.now(UTC).date()
         for name, info in self._catalogue.items():

@@ -60,8 +60,9 @@ class RequestRecord(Struct, eq=False):
     """Collects what happens to one request; `close()` hands it to `on_close` once, later calls are ignored.
 
     `created` is Unix time; other times are monotonic seconds. `choices` is how many answers or pictures were asked for,
-    `attempts` the list dispatch appends to; `fetch_s` is the time that went into media by URL before. `interrupted` is
-    set when a stream broke off after its first content;
+    `attempts` the list dispatch appends to; `fetch_s` is the time that went into media by URL before. `shed` says why
+    the router had no room for it, and `queued_s` how long it had waited by then. `interrupted` is set when a stream
+    broke off after its first content;
     such a request still has status 200 on the wire. `usage` and `cost_usd` are those of the attempt that answered,
     `spent` has what others cost, `steps` are further calls for the same request, which took `steps_s` in all, and the
     totals are what was billed for the request. Once closed it keeps what it can
@@ -94,6 +95,8 @@ class RequestRecord(Struct, eq=False):
     steps: tuple[Step, ...] = ()
     steps_s: float = 0.0
     enhanced: Enhanced | None = None
+    queued_s: float = 0.0
+    shed: str = ""
     overhead_s: float = 0.0
     warnings: tuple[str, ...] = ()
     reason: str | None = None
@@ -236,9 +239,9 @@ class RequestRecord(Struct, eq=False):
 
     def measure_overhead(self, now: float) -> float:
         """Note the seconds so far that were not spent waiting for others; called when the answer starts."""
-        ours_s = now - self.started - self.fetch_s - self.steps_s
+        ours_s = now - self.started - self.fetch_s - self.steps_s - self.queued_s
         for attempt in self.attempts:
-            ours_s -= attempt.duration_s - attempt.beside_s
+            ours_s -= attempt.duration_s - attempt.beside_s + attempt.queued_s
         self.overhead_s = ours_s if ours_s > 0 else 0.0
         return self.overhead_s
 

@@ -102,6 +102,9 @@ async def _stream(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
     try:
         return await relay(exchange, parsed, wire, Outcome(stream, outcome.attempts), idle_s)
     finally:
+        served = record.served_by  # not who broke off: that one's end was told when it did
+        if served is not None:
+            gateway.health.written(served)
         await stream.aclose()
 
 

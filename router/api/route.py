@@ -1,5 +1,6 @@
 """POST /v1/route: the plan of a request without making it; GET /v1/requests/{id}: the decision of one that was made."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -17,7 +18,8 @@ from router.api.image_request import ParsedImage, build_image_request, decode_js
 from router.api.responses.memory import ItemMemory
 from router.api.responses.request import is_for_a_response, parse_responses
 from router.errors import NotFoundError
-from router.routing.plan import Directives, Excluded, Features, Plan, Prediction
+from router.routing.health import Health
+from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction
 from router.routing.planner import AllBlockedError, NoCandidateError
 
 
@@ -61,7 +63,7 @@ class RouteHandler:
         except (NoCandidateError, AllBlockedError) as exc:
             return JSONResponse(_refused(features, exc))
         enhance = None if image is None else preview(gateway, key, image, plan)
-        return JSONResponse(_shown(features, plan) | ({"enhance": enhance} if enhance else {}))
+        return JSONResponse(_shown(features, plan, gateway.health) | ({"enhance": enhance} if enhance else {}))
 
     async def request(self, request: Request) -> Response:
         """One closed request of this caller, by its `x-request-id`, and how far off its prediction was."""
@@ -72,7 +74,7 @@ class RouteHandler:
         return JSONResponse({**record.as_json(), "prediction": prediction_json(record)})
 
 
-def _shown(features: Features, plan: Plan) -> JsonObject:
+def _shown(features: Features, plan: Plan, health: Health) -> JsonObject:
     first = plan.candidates[0]
     return {
         "object": "router.plan",
@@ -97,6 +99,7 @@ def _shown(features: Features, plan: Plan) -> JsonObject:
                 "expected_cost_usd": _usd(candidate.expected_cost_usd),
                 "timeout_s": round(plan.timeout_s(candidate), 3),
                 **_predicted(candidate.prediction),
+                **_under_way(candidate, health),
             }
             for candidate in plan.candidates
         ],
@@ -137,6 +140,12 @@ def _predicted(prediction: Prediction) -> JsonObject:
         "predicted_total_p95_ms": round(prediction.total_p95_ms, 1),
         "predicted_output_tokens": round(prediction.output_tokens),
     }
+
+
+def _under_way(candidate: Candidate, health: Health) -> JsonObject:
+    state = health.target(candidate.provider, candidate.model, candidate.info)
+    limit = state.limit(health.now())
+    return {"in_flight": state.under_way, "concurrency_limit": None if limit is None else math.floor(limit)}
 
 
 def _usd(amount: Decimal | None) -> float | None:

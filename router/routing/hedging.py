@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Run(Struct, eq=False):
     """One attempt under way. `beside` is the one it was started next to; `ended` is set with its end.
 
-    `outrun` is set on one that is given up because the other has answered.
+    `outrun` is set on one that is given up because the other has answered. `queued_s`: see `Attempt`.
     """
 
     candidate: Candidate
@@ -28,6 +28,7 @@ class Run(Struct, eq=False):
     beside: "Run | None" = None
     ended: float | None = None
     outrun: bool = False
+    queued_s: float = 0.0
 
     def beside_s(self, now: float) -> float:
         """For how long the other was under way as well, by `now`."""

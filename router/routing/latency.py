@@ -6,6 +6,7 @@ O(1) per sample and per prediction, no locks, no clock of its own: the caller pa
 import math
 
 from providers.catalogue import ModelInfo
+from router.routing.limits import Gate
 from router.routing.load import Load
 from router.routing.picture_cost import Asked, asked_of
 from router.routing.plan import Features, Prediction
@@ -117,6 +118,7 @@ class LatencyModel:
     """
 
     __slots__ = (
+        "_gate",
         "_images",
         "_info",
         "_judged",
@@ -130,8 +132,10 @@ class LatencyModel:
         "rate_slow",
     )  # fmt: skip
 
-    def __init__(self, info: ModelInfo) -> None:
+    def __init__(self, info: ModelInfo, gate: Gate | None = None) -> None:
+        """`gate` is told how much slower answers are than without load."""
         self._info = info
+        self._gate = gate
         self._ttft: dict[str, DecayedLogNormal] = {}
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[Asked, DecayedLogNormal] = {}
@@ -150,7 +154,8 @@ class LatencyModel:
         """
         if features.kind == "image":
             p50, p95 = self._image_class(features).quantiles(now)
-            median, most = p50 * 1000, p95 * 1000
+            loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain(now, self._writing_s))
+            median, most = p50 * loaded, p95 * loaded
             return Prediction(median, most, median, most, usual_ttft_p95_ms=most, usual_total_p95_ms=most)
         waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
         if now - waiting.worked_out > _FRESH_S:
@@ -235,7 +240,7 @@ class LatencyModel:
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
         """A whole answer took `seconds`. Of chat, waiting and writing are taken to be off by the same factor."""
         if features.kind == "image":
-            self._image_class(features).observe(seconds, now)
+            self._observe_image(self._image_class(features), seconds, now)
             return
         waiting, rate = self._ttft_class(features), self._tpot
         if waiting.sated(now):
@@ -248,8 +253,18 @@ class LatencyModel:
         if output_tokens >= _MIN_TPOT_TOKENS:
             rate.observe(each_s * math.exp(log_ratio), now)
 
+    def _observe_image(self, usual: DecayedLogNormal, seconds: float, now: float) -> None:
+        """A server of one's own draws slower the more it has to draw; of others that is not known."""
+        if self._gate is not None:
+            mean, sigma = usual.moments(now)
+            own = self._learn(math.log(max(seconds, 1e-6)) - mean, sigma, seconds, now, known=False)
+            seconds = math.exp(mean + own)
+        usual.observe(seconds, now)
+
     def _learn(self, log_ratio: float, sigma: float, seconds: float, now: float, *, known: bool) -> float:
         """Take in that an attempt took e^`log_ratio` times its median; gives that without what load explains."""
+        if self._gate is not None:
+            self._gate.took(log_ratio)
         load = self.load
         eased = load.eased()
         own = log_ratio - eased

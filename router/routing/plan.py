@@ -136,7 +136,8 @@ class Candidate(Struct, frozen=True, gc=False):
     target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
     is set on one that is asked a second time because its first error said how (see `ProviderError`). `probe` marks one
-    that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn.
+    that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn, `full` one
+    that has as many requests under way as it takes.
     """
 
     provider: str
@@ -154,6 +155,7 @@ class Candidate(Struct, frozen=True, gc=False):
     resend: Resend | None = None
     probe: bool = False
     starting: bool = False
+    full: bool = False
 
     @property
     def name(self) -> str:
@@ -227,9 +229,14 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     def hedge_after_s(self, candidate: Candidate) -> float:
         """How long this candidate may keep the request waiting before a second one is started beside it."""
         found = candidate.prediction
-        if self.patience.first_s is None or self.stream_mode == "buffered":
-            return max(found.total_p95_ms, _HEDGE_P50S * found.total_ms) / 1000
-        return max(found.ttft_p95_ms, _HEDGE_P50S * found.ttft_ms) / 1000
+        if self.ends_with_first_content:
+            return max(found.ttft_p95_ms, _HEDGE_P50S * found.ttft_ms) / 1000
+        return max(found.total_p95_ms, _HEDGE_P50S * found.total_ms) / 1000
+
+    @property
+    def ends_with_first_content(self) -> bool:
+        """Whether an attempt has succeeded once a stream's first content is there; its upstream is then still busy."""
+        return self.patience.first_s is not None and self.stream_mode != "buffered"
 
     def timeout_s(self, candidate: Candidate) -> float:
         """How long an attempt may wait: for a whole answer (also a buffered one), or a stream's first content."""
@@ -245,12 +252,14 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
 class Attempt(Struct, frozen=True, kw_only=True):
     """One call to one candidate. `duration_s` runs until the answer, the first content, or the failure.
 
+    `queued_s` is how long the request had waited before for the upstream to have room.
     `hedge`: it was started beside an earlier one that was late, `beside_s` of its time while that one was under way.
     `outrun`: it was given up (`abandoned`) because the other of the two had answered.
     """
 
     candidate: Candidate
     duration_s: float
+    queued_s: float = 0.0
     error: ProviderError | None = None
     abandoned: bool = False
     hedge: bool = False

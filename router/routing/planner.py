@@ -17,13 +17,14 @@ from router.routing import cost, probes
 from router.routing.capability import find_unfit, wants_text_only
 from router.routing.failover import is_tight, with_room
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
-from router.routing.health import SLOW_START_S, Health, TargetState
+from router.routing.health import Health
 from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
 from router.routing.output_length import Outlook
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
 from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
+from router.routing.state import SLOW_START_S, TargetState
 from router.routing.token_ratio import MOST
 from router.routing.warm_cache import Last
 from router.settings.values import Settings, Sort, StreamMode
@@ -139,7 +140,7 @@ class Planner:
             found_order = ordered(candidates, directives.sort or group.sort, group.slo, features, last)
             usable += _late_starters_last(found_order)
             for candidate in candidates:
-                missing -= not candidate.last_resort
+                missing -= not (candidate.last_resort or candidate.full)
             if missing <= 0 and not judge_all and not is_tight(usable, features):
                 break
         first = groups[0]
@@ -148,8 +149,9 @@ class Planner:
         if directives.order:
             usable = by_caller(usable, directives.order)
         healthy = usable
-        if missing > attempts - len(usable):  # health would rather not ask some of them
+        if missing > attempts - len(usable):  # health would rather not ask some of them, or some have no room
             healthy = [candidate for candidate in usable if not candidate.last_resort]
+            healthy.sort(key=lambda candidate: candidate.full)
         if usable and not healthy:  # the last candidate is never shut out: least bad goes
             healthy = [min(usable, key=lambda candidate: candidate.blocked)]
             warnings.append("health=last resort")
@@ -204,7 +206,7 @@ class Planner:
                 continue
             seen.add(target.key)
             candidates.append(entry)
-            if lazy and missing is not None and not entry.last_resort:
+            if lazy and missing is not None and not entry.last_resort and not entry.full:
                 missing -= 1
                 if missing <= 0 and not is_tight(candidates, asked.features):
                     break
@@ -242,7 +244,8 @@ class Planner:
                 expected_cost_usd=expected,
                 prediction=prediction,
             )
-        if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S:
+        full = bool(state.gates) and state.is_full(now)
+        if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S and not full:
             return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight, warm)
         return Candidate(
             provider,
@@ -254,9 +257,10 @@ class Planner:
             expected,
             target.weight,
             starting=not blocked_s and not state.tripped and features.affinity > state.share(now),
-            reason=why or _breaker_word(state, now),
+            reason=why or _word(state, now, full=full),
             last_resort=blocked_s > 0 or not state.may_pass(now),
             blocked=blocked_s > 0,
+            full=full,
         )
 
     def _unable(self, target: Target, space: str, features: Features) -> Excluded | None:
@@ -299,8 +303,11 @@ class Planner:
         return min(longest, directives.deadline_ms / 1000) if directives.deadline_ms else longest
 
 
-def _breaker_word(state: TargetState, now: float) -> str:
+def _word(state: TargetState, now: float, *, full: bool) -> str:
+    """Why a target that is not blocked is not asked like any other."""
     found = state.breaker(now)
+    if full and found == "closed":
+        return "at its concurrency limit"
     return "comes back by degrees" if found == "closed" else f"circuit breaker {found.replace('_', '-')}"
 
 

@@ -7,9 +7,10 @@ answer, so a dry run tells what the request would do.
 
 from collections.abc import Sequence
 
-from router.routing.health import Health, TargetState
+from router.routing.health import Health
 from router.routing.ordering import wait_ms
 from router.routing.plan import Candidate, Features
+from router.routing.state import TargetState
 
 _IDLE_S = 30.0
 _IDLE_SLOW_S = 8.0
@@ -49,7 +50,7 @@ def _is_due(state: TargetState, idle_s: float, now: float) -> bool:
 
 def _is_worth_it(candidate: Candidate, best: Candidate, state: TargetState, features: Features, now: float) -> bool:
     """Whether the target could be the best one, and its answer costs no more than a few times the best one's."""
-    if candidate.last_resort:
+    if candidate.last_resort or candidate.full:
         return False
     cost, least = candidate.expected_cost_usd, best.expected_cost_usd
     if cost is not None and least is not None and cost > _DEAREST * least:

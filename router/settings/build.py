@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from providers.addresses import is_private_host
 from providers.options import Cloud
 from providers.workflows import Workflow
 from router.errors import Problem
@@ -18,6 +20,7 @@ from router.settings.shapes import (
     KeyShape,
     ModelShape,
     ProviderShape,
+    QueueShape,
     RoutingShape,
     ServerShape,
     SigningShape,
@@ -37,6 +40,7 @@ from router.settings.values import (
     ModelSettings,
     ProviderOptions,
     ProviderSettings,
+    QueueSettings,
     RoutingSettings,
     RuleSettings,
     ServerSettings,
@@ -76,11 +80,21 @@ def build_routing(shape: RoutingShape) -> RoutingSettings:
         image_deadline_s=seconds(shape.image_deadline_ms, shape.image_deadline_s, _ROUTING.image_deadline_s),
         attempts=shape.attempts or _ROUTING.attempts,
         retry_budget=_ROUTING.retry_budget if shape.retry_budget is None else shape.retry_budget,
+        queue=_queue(shape.queue),
         hedge=Hedge(enabled=shape.hedge.enabled, max_extra=extra),
         stream_mode=shape.stream_mode or _ROUTING.stream_mode,
         ttft_timeout_s=seconds(shape.ttft_timeout_ms, shape.ttft_timeout_s, _ROUTING.ttft_timeout_s),
         idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, _ROUTING.idle_timeout_s),
         failover=FailoverSettings(**shape.failover.model_dump()),
+    )
+
+
+def _queue(shape: QueueShape) -> QueueSettings:
+    usual = _ROUTING.queue
+    return QueueSettings(
+        size=usual.size if shape.size is None else shape.size,
+        max_wait_s=seconds(shape.max_wait_ms, shape.max_wait_s, usual.max_wait_s),
+        image_max_wait_s=seconds(shape.image_max_wait_ms, shape.image_max_wait_s, usual.image_max_wait_s),
     )
 
 
@@ -176,6 +190,8 @@ def _provider(
         off_reason=off_reason,
         connect_timeout_s=seconds(shape.connect_timeout_ms, shape.connect_timeout_s, default.connect_timeout_s),
         idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, default.idle_timeout_s),
+        max_concurrency=shape.max_concurrency,
+        self_hosted=_is_self_hosted(shape, default.base_url) if shape.self_hosted is None else shape.self_hosted,
         options=ProviderOptions(
             cloud=cloud,
             gemini=build_gemini(shape.gemini),
@@ -185,7 +201,6 @@ def _provider(
             organization=shape.organization,
             model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),
-            max_concurrent=shape.max_concurrent,
         ),
         line=document.line(loc),
     )
@@ -199,6 +214,15 @@ def _address(shape: ProviderShape, cloud: Cloud | None) -> str:
         return cloud_url(cloud)
     legnext = shape.type == "midjourney" and shape.midjourney.dialect == "legnext"
     return LEGNEXT_URL if legnext else DEFAULT_BASE_URLS[shape.type]
+
+
+def _is_self_hosted(shape: ProviderShape, base_url: str) -> bool:
+    """Whether this is a model server of the operator's own, by what it is or by where it is. A key speaks against it:
+    what asks for one on a private address is as often a gateway to public APIs, which must not be held back."""
+    if shape.type in ("stable-diffusion", "comfyui"):
+        return True
+    host = urlsplit(base_url).hostname
+    return shape.api_key is None and shape.vertex is None and host is not None and is_private_host(host)
 
 
 def _off_reason(shape: ProviderShape, unset: str | None) -> str:

@@ -124,6 +124,16 @@ class ProviderShape(Shape):
     connect_timeout_ms: Duration | None = Field(default=None, description="`connect_timeout_s` in milliseconds.")
     idle_timeout_s: Duration | None = Field(default=None, description="Longest silence between two reads. Default 120.")
     idle_timeout_ms: Duration | None = Field(default=None, description="`idle_timeout_s` in milliseconds.")
+    max_concurrency: Int | None = Field(
+        default=None,
+        ge=1,
+        description="Requests that it may have at once. Default: as many as it takes (pictures: eachlabs 10, bfl 24).",
+    )
+    self_hosted: Bool | None = Field(
+        default=None,
+        description="A server that gets slower the more it has: its limit follows how much. Default: true for types "
+        "stable-diffusion and comfyui, and for a private base_url without api_key.",
+    )
     organization: Text | None = Field(default=None, description="OpenAI organization id.")
     model_prefix: Prefix | None = Field(
         default=None, description="What litellm calls the provider, for type litellm: `anthropic/`."
@@ -133,9 +143,6 @@ class ProviderShape(Shape):
     azure: AzureShape = Field(default_factory=AzureShape, description="Versions and deployments, for type azure.")
     workflows: Mapping[str, WorkflowShape] = Field(default={}, description="Models of a provider of type comfyui.")
     midjourney: MidjourneyShape = Field(default_factory=MidjourneyShape, description="The bridge, for type midjourney.")
-    max_concurrent: Int | None = Field(
-        default=None, ge=1, description="Pictures it makes at a time. Default: 10 for eachlabs, 24 for bfl, else any."
-    )
     result_hosts: Items[Text] = Field(
         default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
     )
@@ -218,6 +225,18 @@ class FailoverShape(Shape):
     bad_response: Bool = Field(default=True, description="An answer that is empty or cannot be read.")
 
 
+class QueueShape(Shape):
+    """Requests that wait while every upstream of their model has as many as it takes."""
+
+    size: Int | None = Field(
+        default=None, ge=0, description="How many of each model; more get 429 at once. Default 100."
+    )
+    max_wait_ms: Duration | None = Field(default=None, description="Longest wait of one of them. Default 20000.")
+    max_wait_s: Duration | None = Field(default=None, description="`max_wait_ms` in seconds.")
+    image_max_wait_ms: Duration | None = Field(default=None, description="The same for pictures. Default 60000.")
+    image_max_wait_s: Duration | None = Field(default=None, description="`image_max_wait_ms` in seconds.")
+
+
 class RoutingShape(Shape):
     """How far the router goes for one request."""
 
@@ -239,6 +258,7 @@ class RoutingShape(Shape):
     retry_budget: Float | None = Field(
         default=None, ge=0, le=1, description="Share of requests that may be retries. Default 0.1."
     )
+    queue: QueueShape = Field(default_factory=QueueShape, description="Waiting for an upstream that is full.")
     hedge: HedgeShape = Field(default_factory=HedgeShape, description="A second candidate when the first is late.")
     stream_mode: StreamMode | None = Field(
         default=None,

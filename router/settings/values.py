@@ -84,7 +84,6 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     `cloud`, `gemini`: type gemini. `azure`, `midjourney`: of these types. `workflows`, by model: type comfyui.
     `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be fetched from, their subdomains
     included; none: any public host. `model_prefix`: what litellm calls the provider.
-    `max_concurrent`: pictures at a time; None: as many as its kind is known to admit.
     """
 
     cloud: Cloud | None = None
@@ -95,13 +94,14 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     organization: str | None = None
     model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()
-    max_concurrent: int | None = None
 
 
 class ProviderSettings(Struct, frozen=True, kw_only=True):
     """One upstream. A provider without its key is not `enabled`, and `off_reason` says so in words.
 
     `idle_timeout_s` bounds the gap between two reads, so also the wait for the first byte of a plain answer.
+    `max_concurrency` is how many requests (of pictures: calls) it may have at once; None: as many as it takes, or as
+    its kind is known to admit. `self_hosted`: it has no quota to refuse by but gets slower the more it has.
     """
 
     name: str
@@ -112,6 +112,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
     off_reason: str = ""
     connect_timeout_s: float = 5.0
     idle_timeout_s: float = 120.0
+    max_concurrency: int | None = None
+    self_hosted: bool = False
     options: ProviderOptions = ProviderOptions()
     line: int = 0
 
@@ -200,6 +202,17 @@ class FailoverSettings(Struct, frozen=True, kw_only=True, gc=False):
     bad_response: bool = True
 
 
+class QueueSettings(Struct, frozen=True, kw_only=True):
+    """Requests that wait because every upstream of their model has as many as it takes: `size` of each model.
+
+    None waits longer than `max_wait_s`, for pictures `image_max_wait_s`, nor beyond its deadline.
+    """
+
+    size: int = 100
+    max_wait_s: float = 20.0
+    image_max_wait_s: float = 60.0
+
+
 class RoutingSettings(Struct, frozen=True, kw_only=True):
     """How far the router goes for one request. `deadline_s` covers every attempt, back-off and hedge together.
 
@@ -211,6 +224,7 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     image_deadline_s: float = 300.0
     attempts: int = 3
     retry_budget: float = 0.1
+    queue: QueueSettings = QueueSettings()
     hedge: Hedge = Hedge()
     stream_mode: StreamMode = "live"
     ttft_timeout_s: float = 60.0

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from router.routing.health import Health
 from router.routing.latency import LatencyModel
 from router.routing.load import Load
+from router.routing.plan import Attempt
 from router.routing.slowdown import Slowdown
+from router.routing.state import TargetState
 
 
 class _Unaged(Load):
@@ -58,6 +60,22 @@ class _Incurious(Health):
         return False
 
 
+class _Unlimited(Health):
+    """As much may be under way as there is to do."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        uniform: Callable[[float, float], float],
+        hedge_share: float = 0.0,
+        gates: object = None,
+    ) -> None:
+        super().__init__(clock, uniform, hedge_share=hedge_share)
+
+    def take_as_too_much(self, state: TargetState, attempt: Attempt, now: float, *, told: bool) -> None:
+        return None
+
+
 def _no_age(model: LatencyModel) -> None:
     model.load = _Unaged()
 
@@ -87,4 +105,5 @@ ABLATIONS: Mapping[str, Ablation] = {
     "turnout-no-load": (Health, _no_load),
     "turnout-no-crowd": (Health, _no_crowd),
     "turnout-no-probes": (_Incurious, _whole),
+    "turnout-no-limit": (_Unlimited, _whole),
 }

@@ -212,7 +212,7 @@ def test_a_provider_without_credit_is_not_asked_again_for_any_of_its_models() ->
 
 
 def test_places_at_an_upstream_are_shared_by_all_requests() -> None:
-    text = configuration().replace("eachlabs: {", "eachlabs: {max_concurrent: 2, ", 1)
+    text = configuration().replace("eachlabs: {", "eachlabs: {max_concurrency: 2, ", 1)
     rule = FaultRule(fault="job-never-ends", label="eachlabs", on="submit")
     with Turnout(text, sandbox=SandboxConfig(job_s=0.0, faults=(rule,))) as turnout, ThreadPoolExecutor(4) as pool:
         asked = {"model": "eachlabs/flux-1-1-pro", "prompt": "x", "router": {"deadline_ms": 900}}

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from providers.errors import ProviderError, UnavailableError
-from router.routing.health import SLOW_START_S, Health
+from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate
+from router.routing.state import SLOW_START_S
 
 DOWN = UnavailableError("down")
 

@@ -5,11 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from builders import DAY, Desk, info, model, prediction, settings, target
+from builders import DAY, Desk, candidate, info, model, prediction, settings, target
 
 from providers.catalogue import ImageCapabilities
 from providers.errors import AuthenticationError, ModelNotFoundError, RateLimitedError, UnavailableError
 from router.errors import UnknownModelError
+from router.routing.limits import Fixed, Gate
 from router.routing.plan import Attempt, Directives, Features
 from router.routing.planner import AllBlockedError, NoCandidateError
 from router.routing.rules import VARIABLES
@@ -647,3 +648,36 @@ def test_a_plan_shows_what_it_predicted_for_those_it_left_out() -> None:
     assert entry.expected_cost_usd == Decimal("0.001")
     assert entry.prediction is not None
     assert entry.prediction != prediction()
+
+
+def crowded(name: str, desk: Desk) -> None:
+    """Let this target's one place be taken."""
+    provider, _, model_name = name.partition("/")
+    state = desk.health.target(provider, model_name, info(model_name))
+    state.gates = (Gate(Fixed(1), held=1),)
+
+
+def test_a_full_target_comes_last_and_fallbacks_before_it() -> None:
+    models = model("chat", "a/m", "b/m", sort="order", fallbacks=("spare",)), model("spare", "c/m")
+    desk = Desk(settings(*models))
+    assert desk.names() == ["a/m", "b/m", "c/m"]
+    crowded("a/m", desk)
+    assert desk.names() == ["b/m", "c/m", "a/m"]
+    last = desk.plan().candidates[-1]
+    assert (last.full, last.reason) == (True, "at its concurrency limit")
+
+
+def test_when_all_are_full_the_plan_is_what_it_would_be_with_room() -> None:
+    desk = Desk(settings(model("chat", "a/m", "b/m", sort="order")))
+    for name in ("a/m", "b/m"):
+        crowded(name, desk)
+    assert desk.names() == ["a/m", "b/m"]
+
+
+def test_a_full_target_stays_what_an_open_breaker_made_of_it() -> None:
+    desk = Desk(settings(model("chat", "a/m", "b/m", sort="order")))
+    for _ in range(5):
+        desk.health.admit(candidate("a/m"))
+        desk.health.record(Attempt(candidate=candidate("a/m"), duration_s=0.0, error=UnavailableError("down")))
+    crowded("a/m", desk)
+    assert desk.names() == ["b/m"]

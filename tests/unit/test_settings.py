@@ -21,6 +21,7 @@ from router.settings import (
     resolve_alias,
     use_sandbox,
 )
+from router.settings.values import QueueSettings
 
 CATALOGUE = """
 models:
@@ -65,6 +66,9 @@ BAD = [
     ),
     ("misspelt key", "server:\n  prot: 1\n" + GOOD, 2, "server.prot", "unknown key 'prot'; did you mean 'port'?"),
     ("unknown key deep", GOOD + "routing:\n  hedge: {on: true}\n", 7, "routing.hedge.on", "known: enabled"),
+    ("queue below none", GOOD + "routing: {queue: {size: -1}}\n", 6, "routing.queue.size", "greater"),
+    ("a wait twice", GOOD + "routing: {queue: {max_wait_s: 1, max_wait_ms: 1}}\n", 6, "routing.queue", "keep one"),
+    ("nothing at once", GOOD.replace("/v1\"", "/v1\", max_concurrency: 0"), 2, "providers.up.max_concurrency", "1"),
     ("stream mode unknown", GOOD + "routing: {stream_mode: mend}\n", 6, "routing.stream_mode", "one of live"),
     ("helper unknown", GOOD + "images: {enhance: {rewrite_model: chad}}\n", 6, "images.enhance.rewrite_model",
      "unknown model 'chad'; did you mean 'chat'?"),
@@ -341,6 +345,38 @@ def test_what_is_fetched_for_callers_is_bounded_and_can_be_switched_off(tmp_path
     for off in ("off", "false", "{enabled: off}", "${FETCH}", '{enabled: "${FETCH}"}', "${MISSING:-off}"):
         assert load(tmp_path, f"{GOOD}fetch: {off}\n", {"FETCH": "off"}).fetch.enabled is False
     assert load(tmp_path, f"{GOOD}fetch: on\n").fetch == FetchSettings()
+
+
+@pytest.mark.parametrize(
+    ("provider", "own"),
+    [
+        ('{type: openai, base_url: "http://127.0.0.1:8000/v1"}', True),
+        ('{type: openai, base_url: "http://10.1.2.3/v1"}', True),
+        ('{type: openai, base_url: "http://gpu-box/v1"}', True),
+        ('{type: openai, base_url: "http://gpu.lan:8000/v1"}', True),
+        ('{type: openai, base_url: "https://models.example.com/v1"}', False),
+        ('{type: openai, base_url: "http://127.0.0.1:8000/v1", api_key: "k"}', False),
+        ('{type: openai, base_url: "http://127.0.0.1:8000/v1", self_hosted: false}', False),
+        ('{type: openai, api_key: "k", self_hosted: true}', True),
+        ("{type: stable-diffusion}", True),
+        ('{type: litellm, api_key: "k", model_prefix: "anthropic/"}', False),
+    ],
+)
+def test_a_server_of_ones_own_is_known_by_type_or_by_a_private_address_without_a_key(
+    tmp_path: Path, provider: str, own: bool
+) -> None:
+    found = load_settings(write(tmp_path, GOOD.replace("models:", f"  it: {provider}\nmodels:")), {})
+    assert found.providers["it"].self_hosted is own
+
+
+def test_limits_and_the_queue_are_read_with_their_units(tmp_path: Path) -> None:
+    text = GOOD.replace('/v1"', '/v1", max_concurrency: 7, self_hosted: "${OWN}"')
+    found = load_settings(write(tmp_path, text), {"OWN": "no"})
+    assert (found.providers["up"].max_concurrency, found.providers["up"].self_hosted) == (7, False)
+    assert found.routing.queue == QueueSettings(size=100, max_wait_s=20.0, image_max_wait_s=60.0)
+    queue = "routing: {queue: {size: 0, max_wait_ms: 1500, image_max_wait_s: 90}}\n"
+    found = load_settings(write(tmp_path, GOOD + queue), {})
+    assert found.routing.queue == QueueSettings(size=0, max_wait_s=1.5, image_max_wait_s=90.0)
 
 
 def test_two_keys_of_one_secret_or_name_are_refused(tmp_path: Path) -> None:
