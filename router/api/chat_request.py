@@ -15,6 +15,7 @@ from providers.types import ChatRequest, JsonValue
 from router.api.body import require_utf8
 from router.api.chat_fields import check_fields, flag, wants_usage
 from router.api.chat_shape import MessagesShape
+from router.api.conversation import conversation_key
 from router.api.directives import take_directives
 from router.errors import InvalidRequestError
 from router.routing.plan import Directives, Features
@@ -170,6 +171,7 @@ def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw]
         key_name=key.name,
         key_tags=key.tags,
         affinity=affinity(request.model, request.messages_json),
+        conversation=conversation_key(key.name, shape.opening, fields.get("prompt_cache_key")),
         **(_NO_MORE if _TELLING.isdisjoint(fields) else _told(fields)),
     )
 

@@ -60,9 +60,12 @@ _call_list = msgspec.json.Decoder(list[_Call])
 
 
 class MessagesShape:
-    """Filled by `read`, which raises InvalidRequestError (400) naming the message at fault."""
+    """Filled by `read`, which raises InvalidRequestError (400) naming the message at fault.
 
-    __slots__ = ("audio", "call_ids", "count", "files", "images", "text_bytes")
+    `opening` are the contents of the messages up to the first that a user wrote, still encoded.
+    """
+
+    __slots__ = ("audio", "call_ids", "count", "files", "images", "opening", "text_bytes")
 
     def __init__(self) -> None:
         self.count = 0
@@ -71,6 +74,7 @@ class MessagesShape:
         self.audio = 0
         self.files = 0
         self.call_ids: set[str] = set()
+        self.opening: list[Raw] = []
 
     def read(self, raw: bytes) -> None:
         if raw == b"null":
@@ -94,6 +98,10 @@ class MessagesShape:
                 self.text_bytes += len(content) - 2
             else:
                 self._read_message(message, f"messages[{position}]")
+        for message in messages:
+            self.opening.append(message.content)
+            if message.role == "user":
+                break
 
     def _read_message(self, message: _Message, where: str) -> None:
         role = message.role

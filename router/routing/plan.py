@@ -29,7 +29,8 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
 
     `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
     caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same request: choices among
-    equals are made with it, so that a dry run and the request it describes agree. Of an embedding request,
+    equals are made with it, so that a dry run and the request it describes agree. `conversation` is a number that all
+    requests of one conversation of one caller have, 0 where there is no conversation. Of an embedding request,
     `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
     """
 
@@ -65,6 +66,7 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     metadata: Mapping[str, str] = {}
     hour_utc: int = 0
     affinity: float = 0.0
+    conversation: int = 0
 
     @property
     def width(self) -> int:
