@@ -122,6 +122,18 @@ def _positive(value: object, where: str) -> float:
     return number
 
 
+def _share(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _invalid(where, "a number from 0 to 1", value)
+    try:
+        number = float(value)
+    except ValueError as exc:
+        raise _invalid(where, "a number from 0 to 1", value) from exc
+    if not 0 <= number <= 1:
+        raise _invalid(where, "a number from 0 to 1", value)
+    return number
+
+
 def _dollars(value: object, where: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > _MAX_DIGITS:
         raise _invalid(where, "a price in USD", value)
@@ -197,5 +209,6 @@ _READERS: Mapping[str, Callable[[object, str], object]] = {
     "stream_mode": _stream_mode,
     "strict": _flag,
     "enhance": _enhance,
+    "cost_quality": _share,
 }
 _HEADERS = {f"x-router-{key.replace('_', '-')}".encode(): key for key in _READERS}

@@ -14,6 +14,7 @@ from providers.errors import AuthenticationError, ModelNotFoundError, ProviderEr
 from router.routing.budget import HedgeBudget, RetryBudget
 from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.plan import Attempt, Candidate, Features, Prediction
+from router.routing.tiers import TierMemory
 
 BreakerState = Literal["closed", "half_open", "open"]
 
@@ -104,7 +105,7 @@ class Health:
 
     `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times. `retry_share` is the share of a
     model's requests that may cost a further attempt, `hedge_share` of those that may have a second one beside a late
-    first.
+    first. `tiers` is what it knows of conversations.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Health:
     ) -> None:
         self._retry_share = retry_share
         self._hedge_share = hedge_share
+        self.tiers = TierMemory()
         self._budgets: dict[str, RetryBudget] = {}
         self._hedges: dict[str, HedgeBudget] = {}
         self._clock = clock

@@ -9,10 +9,12 @@ from decimal import Decimal
 from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo
 from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
+from router.routing.ladder import Tiering
 from router.settings.values import Sort, StreamMode
 
 T = TypeVar("T")
@@ -30,13 +32,17 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
     caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same request: choices among
     equals are made with it, so that a dry run and the request it describes agree. `conversation` is a number that all
-    requests of one conversation of one caller have, 0 where there is no conversation. Of an embedding request,
+    requests of one conversation of one caller have, 0 where there is no conversation; `thread` is the same from its
+    second turn on, when it can be told from others that began alike, 0 before. `question_bytes` is the text of
+    the last message that a user wrote; `own_thinking`: the caller said itself how much to think; `max_tier` is the
+    highest tier its key may have, counted from 1, 0 for any. Of an embedding request,
     `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
     """
 
     kind: Kind = "chat"
     model: str = ""
     prompt_bytes: int = 0
+    question_bytes: int = 0
     prompt_tokens: int = 0
     messages: int = 0
     max_tokens: int = 0
@@ -47,6 +53,8 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     parallel_tools: bool = False
     json_schema: bool = False
     reasoning_effort: str = ""
+    own_thinking: bool = False
+    max_tier: int = 0
     service_tier: str = ""
     stream: bool = False
     n: int = 1
@@ -67,6 +75,7 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     hour_utc: int = 0
     affinity: float = 0.0
     conversation: int = 0
+    thread: int = 0
 
     @property
     def width(self) -> int:
@@ -104,6 +113,7 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
     stream_mode: StreamMode | None = None
     strict: bool = False
     enhance: Enhance | None = None
+    cost_quality: float | None = None
 
 
 class Prediction(Struct, frozen=True, gc=False):
@@ -127,7 +137,8 @@ class Candidate(Struct, frozen=True, gc=False):
     target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
     is set on one that is asked a second time because its first error said how (see `ProviderError`). `probe` marks one
-    that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn.
+    that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn. `tier` is
+    the place in the plan's ladder that it answers for, -1 for none, `effort` what that tier has it asked for.
     """
 
     provider: str
@@ -145,6 +156,12 @@ class Candidate(Struct, frozen=True, gc=False):
     resend: Resend | None = None
     probe: bool = False
     starting: bool = False
+    tier: int = -1
+    effort: str = ""
+
+    def asked(self, features: Features) -> Features:
+        """A request as this candidate gets it: with its tier's effort, how long it takes is another matter."""
+        return replace(features, reasoning_effort=self.effort) if self.effort else features
 
     @property
     def name(self) -> str:
@@ -200,7 +217,8 @@ class Patience(Struct, frozen=True, gc=False):
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt.
 
-    `hedged`: the second may be started beside the first when that one is late.
+    `hedged`: the second may be started beside the first when that one is late. `tiering` is what a ladder of tiers on
+    the way has decided, if there was one.
     """
 
     model: str
@@ -213,6 +231,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     stream_mode: StreamMode = "live"
     warnings: tuple[str, ...] = ()
     hedged: bool = False
+    tiering: Tiering | None = None
 
     def hedge_after_s(self, candidate: Candidate) -> float:
         """How long this candidate may keep the request waiting before a second one is started beside it."""

@@ -14,13 +14,14 @@ from msgspec.structs import replace
 from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
 from router.routing import cost, probes
-from router.routing.capability import find_unfit, wants_text_only
+from router.routing.capability import wants_text_only
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
 from router.routing.health import SLOW_START_S, Health, TargetState
+from router.routing.ladder import Tiering
 from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
-from router.routing.resolve import Group, Resolver, Target, shown
+from router.routing.resolve import Group, Resolver, Target, Trail, shown
 from router.routing.rules import CompiledRules
 from router.settings.values import Settings, Sort
 
@@ -77,7 +78,7 @@ class Planner:
         """`serving` names the providers that can serve each kind; None: all of them can."""
         self._routing = settings.routing
         self._health = health
-        self._resolver = Resolver(settings, rules, serving)
+        self._resolver = Resolver(settings, rules, health.tiers, serving)
 
     def plan(self, features: Features, directives: Directives, now: float, day: date, *, full: bool = False) -> Plan:
         """The whole plan for one request.
@@ -89,23 +90,15 @@ class Planner:
         routing = self._routing
         attempts = routing.attempts if directives.allow_fallbacks else 1
         judge_all = full or bool(directives.order)
-        asked = _Asked(
-            features,
-            directives,
-            directives.max_cost_usd is not None or directives.max_latency_ms is not None,
-            wants_text_only(features),
-            self._health.expected_output(features, now),
-            prompt_factor(features),
-            now,
-            day,
-        )
-        warnings: list[str] = []
+        asked = self._ask(features, directives, now, day)
+        trail = Trail(features, directives, now)
+        warnings = trail.warnings
         groups: list[Group] = []
         usable: list[Candidate] = []
         excluded: list[Excluded] = []
         seen: set[tuple[str, str]] = set()
         missing = attempts
-        for found in self._resolver.groups(features, directives, warnings):
+        for found in self._resolver.groups(trail):
             group = found if found.ends is None else self._resolver.on(day, found, warnings)
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
@@ -129,6 +122,9 @@ class Planner:
             warnings.append("health=last resort")
         if not healthy:
             raise _refusal(features, directives, excluded)
+        tiering = trail.tiering
+        if directives.cost_quality is not None and tiering is None:
+            warnings.append("router.cost_quality=ignored")
         if len(healthy) < len(usable):
             excluded += [_held_back(candidate) for candidate in usable if candidate not in healthy]
         return Plan(
@@ -136,12 +132,43 @@ class Planner:
             kind=features.kind,
             candidates=_with_retry(tuple(healthy[:attempts]), features, routing.attempts),
             excluded=tuple(excluded),
-            reason=_explain(groups, healthy[0], directives.sort),
+            reason=_explain(groups, healthy[0], directives.sort, tiering),
             deadline_s=self._deadline_s(features, directives),
             patience=self._patience(features),
             stream_mode=directives.stream_mode or groups[0].stream_mode or routing.stream_mode,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
             hedged=routing.hedge.enabled and features.kind == "chat" and len(healthy) > 1,
+            tiering=tiering,
+        )
+
+    def stronger(
+        self, plan: Plan, than: Candidate, features: Features, directives: Directives, now: float, day: date
+    ) -> tuple[Candidate, ...]:
+        """The best healthy candidate of each tier above that of `than`, from the next one up; none above a fallback."""
+        tiering = plan.tiering
+        if tiering is None or than.tier < 0 or not directives.allow_fallbacks:
+            return ()
+        asked, trail = self._ask(features, directives, now, day), Trail(features, directives, now)
+        found: list[Candidate] = []
+        for tier in range(than.tier + 1, tiering.limit + 1):
+            group = self._resolver.on(day, self._resolver.tier(tiering, tier, trail), trail.warnings)
+            if (group.route, group.effort) == (than.route, than.effort):  # the caller's own thinking makes them one
+                continue
+            candidates = self._judge(group, asked, set(), [], None)
+            best = ordered(candidates, directives.sort or group.sort, group.slo, features)
+            found += [candidate for candidate in best if not candidate.last_resort][:1]
+        return tuple(found)
+
+    def _ask(self, features: Features, directives: Directives, now: float, day: date) -> _Asked:
+        return _Asked(
+            features,
+            directives,
+            directives.max_cost_usd is not None or directives.max_latency_ms is not None,
+            wants_text_only(features),
+            self._health.expected_output(features, now),
+            prompt_factor(features),
+            now,
+            day,
         )
 
     def _judge(
@@ -157,6 +184,8 @@ class Planner:
         Where the configuration's order decides, those after the `missing` first good ones need not be looked at.
         """
         directives = asked.directives
+        if group.effort:  # it takes longer so
+            asked = replace(asked, features=replace(asked.features, reasoning_effort=group.effort))
         lazy = missing is not None and (directives.sort or group.sort) == "order"
         choosy = bool(directives.only or directives.ignore)
         longest = asked.features.prompt_tokens if asked.text_only else math.inf
@@ -165,11 +194,11 @@ class Planner:
             if target.key in seen:
                 continue
             if choosy or not target.chats or longest > target.info.context_tokens:
-                refusal = _unable(target, group.space, asked.features) or disallowed(target, directives)
+                refusal = target.unable(asked.features, group.space) or disallowed(target, directives)
                 if refusal is not None:
                     excluded.append(refusal)
                     continue
-            entry = self._weigh(target, group.route, asked)
+            entry = self._weigh(target, group, asked)
             if isinstance(entry, Excluded):
                 excluded.append(entry)
                 continue
@@ -181,7 +210,7 @@ class Planner:
                     break
         return candidates
 
-    def _weigh(self, target: Target, route: str, asked: _Asked) -> Candidate | Excluded:
+    def _weigh(self, target: Target, group: Group, asked: _Asked) -> Candidate | Excluded:
         """What an able target would cost and take, and whether limits or its health keep it out."""
         features, now = asked.features, asked.now
         provider, model, info = target.provider, target.model, target.info
@@ -205,16 +234,29 @@ class Planner:
                 prediction=prediction,
             )
         if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S:
-            return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight)
+            return Candidate(
+                provider,
+                model,
+                info,
+                group.route,
+                prediction,
+                target.timeout_s,
+                expected,
+                target.weight,
+                tier=group.tier,
+                effort=group.effort,
+            )
         return Candidate(
             provider,
             model,
             info,
-            route,
+            group.route,
             prediction,
             target.timeout_s,
             expected,
             target.weight,
+            tier=group.tier,
+            effort=group.effort,
             starting=not blocked_s and not state.tripped and features.affinity > state.share(now),
             reason=why or _breaker_word(state, now),
             last_resort=blocked_s > 0 or not state.may_pass(now),
@@ -257,17 +299,6 @@ def _late_starters_last(candidates: list[Candidate]) -> list[Candidate]:
 def _explores(group: Group, directives: Directives) -> bool:
     """Whether the order of targets is the router's to find, so that it may spend a request on finding it."""
     return (directives.sort or group.sort) in ("cost", "latency") and directives.allow_fallbacks
-
-
-def _unable(target: Target, space: str, features: Features) -> Excluded | None:
-    """Why a target can never serve such a request, if it cannot."""
-    refusal = target.refusals.get(features.kind)
-    if refusal is not None:
-        return refusal
-    unfit = find_unfit(target.info, features, space)
-    if unfit is None:
-        return None
-    return Excluded(provider=target.provider, model=target.model, reason=unfit.reason, param=unfit.param)
 
 
 def _refusal(features: Features, directives: Directives, excluded: list[Excluded]) -> RouterError:
@@ -313,10 +344,12 @@ def _held_back(candidate: Candidate) -> Excluded:
     )
 
 
-def _explain(groups: Sequence[Group], first: Candidate, sort: Sort | None) -> str:
+def _explain(groups: Sequence[Group], first: Candidate, sort: Sort | None, tiering: Tiering | None) -> str:
     """How the model asked for led to the first candidate, in one line."""
     group = groups[0]
     path = group.reason
+    if tiering is not None:
+        path = f"{tiering.reason}; {path}" if path else tiering.reason
     if first.route != group.route:
         group = next(other for other in groups if other.route == first.route)
         path = " ".join(dict.fromkeys(part for part in (path, group.reason) if part))
