@@ -181,6 +181,7 @@ def test_where_nothing_better_comes_the_weak_answer_is_given(turnout: Callable[.
     found = stored(router, answer)
     assert [each["outcome"] for each in found["attempts"]] == ["escalated_invalid_json"] * 2 + ["server_error"]
     assert found["served_by"] == f"one/{FLASH}"
+    assert ["cost_usd" in each for each in found["attempts"]] == [True, False, False]  # the second is the answer's own
     assert float(answer.headers["x-router-cost-usd"]) == pytest.approx(found["cost_usd"])
     assert counter(router, "router_cost_usd_total") == pytest.approx(found["cost_usd"])
 

@@ -224,6 +224,14 @@ def test_a_first_turn_raises_its_conversation_and_the_reason_says_so() -> None:
     assert ", as before in this conversation" in desk.plan(turn(SHORT)).reason
 
 
+def test_a_first_turn_is_held_to_nothing() -> None:
+    desk = Desk(ladder())
+    raised = desk.plan(turn(SHORT, 1), cost_quality=1.0).tiering
+    assert raised is not None
+    desk.health.tiers.keep("auto", turn(SHORT, 1), raised.tier, desk.clock.now)
+    assert (raised.tier, remember(desk, turn(SHORT, 1)), remember(desk, turn(SHORT))) == (2, 0, 2)
+
+
 def test_a_later_turn_raises_nobody_who_began_alike() -> None:
     desk = Desk(ladder())
     assert remember(desk, turn(SHORT, 1)) == 0
