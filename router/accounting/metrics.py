@@ -18,6 +18,7 @@ from router.accounting.calibration import RATIOS, wait_of
 from router.accounting.instruments import Distribution, Tally
 from router.accounting.record import RequestRecord
 from router.accounting.steps import Enhanced
+from router.routing.dispatch import WeakAnswerError
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate
 
@@ -50,6 +51,9 @@ class Metrics:
         )
         self._failovers = Tally(
             "router_failovers", "Attempts given up in favour of the next.", ("reason",), registry=registry
+        )
+        self._escalations = Tally(
+            "router_escalations", "Weak answers asked for again a tier higher.", ("reason",), registry=registry
         )
         self._overhead = Distribution(
             "router_overhead_seconds",
@@ -207,7 +211,9 @@ class Metrics:
             self._attempts.labels(attempt.candidate.provider, self._label(attempt.candidate), outcome).inc()
             if attempt.hedge:
                 self._hedges.labels(_HEDGES.get(outcome, "failed")).inc()
-            if not (position == last or attempt.outrun):
+            if isinstance(attempt.error, WeakAnswerError):
+                self._escalations.labels(attempt.error.reason).inc()
+            elif not (position == last or attempt.outrun):
                 self._failovers.labels(outcome).inc()
 
     def _label(self, candidate: Candidate) -> str:

@@ -21,9 +21,22 @@ def conversation_key(caller: str, opening: Iterable[Raw | bytes], cache_key: obj
     checksum, size = zlib.crc32(name.encode("utf-8", "surrogatepass")), 0
     for content in islice(opening, _MAX_MESSAGES):
         size += len(content)
-        if len(content) > 2 * _END_BYTES:
-            view = memoryview(content)
-            checksum = zlib.crc32(view[-_END_BYTES:], zlib.crc32(view[:_END_BYTES], checksum))
-        else:
-            checksum = zlib.crc32(content, checksum)
+        checksum = _with_ends(content, checksum)
     return (checksum << 31 | size & 0x7FFFFFFF) or 1
+
+
+def thread_key(conversation: int, reply: Raw | bytes | None) -> int:
+    """The same for a conversation that has had its first `reply`; 0 before it has.
+
+    Conversations that begin alike ("Hello") part there: models hardly say the same twice.
+    """
+    if reply is None:
+        return 0
+    return (_with_ends(reply, conversation >> 31) << 31 | (conversation + len(reply)) & 0x7FFFFFFF) or 1
+
+
+def _with_ends(content: Raw | bytes, checksum: int) -> int:
+    if len(content) <= 2 * _END_BYTES:
+        return zlib.crc32(content, checksum)
+    view = memoryview(content)
+    return zlib.crc32(view[-_END_BYTES:], zlib.crc32(view[:_END_BYTES], checksum))

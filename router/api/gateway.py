@@ -23,7 +23,7 @@ from router.api.envelope import ErrorAnswer, Headers, error_answer
 from router.errors import OverloadedError, RouterError
 from router.routing.dispatch import AllAttemptsFailedError
 from router.routing.health import Health
-from router.routing.plan import Directives, Features, Plan
+from router.routing.plan import Candidate, Directives, Features, Plan
 from router.routing.planner import Planner
 from router.routing.queue import SaturatedError
 from router.settings.values import ClientKey, Settings
@@ -87,6 +87,12 @@ class Gateway:
     def plan(self, features: Features, directives: Directives, *, full: bool = False) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
         return self.planner.plan(features, directives, self.health.now(), utc_day(time.time()), full=full)
+
+    def stronger(
+        self, plan: Plan, than: Candidate, features: Features, directives: Directives
+    ) -> tuple[Candidate, ...]:
+        """Who may do better as of now: see `Planner.stronger`."""
+        return self.planner.stronger(plan, than, features, directives, self.health.now(), utc_day(time.time()))
 
     def cut(self) -> None:
         """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""

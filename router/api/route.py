@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from providers.types import JsonObject, JsonValue
 from router.accounting.calibration import prediction_json
+from router.accounting.record import tier_json
 from router.api.body import read_body, require_json
 from router.api.chat_request import decode_object, parse_chat
 from router.api.embedding_request import parse_embedding
@@ -84,6 +85,7 @@ def _shown(features: Features, plan: Plan, health: Health) -> JsonObject:
         "provider": first.provider,
         "upstream_model": first.model,
         "reason": plan.reason,
+        "tier": tier_json(plan.tiering),
         "prompt_tokens": features.prompt_tokens,
         "deadline_ms": round(plan.deadline_s * 1000),
         "stream_mode": plan.stream_mode,
@@ -96,6 +98,7 @@ def _shown(features: Features, plan: Plan, health: Health) -> JsonObject:
                 "kept": True,
                 "retry": candidate.retry,
                 "reason": candidate.reason or "kept",
+                "reasoning_effort": candidate.effort or None,
                 "expected_cost_usd": _usd(candidate.expected_cost_usd),
                 "timeout_s": round(plan.timeout_s(candidate), 3),
                 **_predicted(candidate.prediction),

@@ -1,11 +1,11 @@
 """The attempt loop: one deadline, failover, bookkeeping. The only loop over candidates."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from msgspec.structs import replace
 
-from providers.errors import ContentBlockedError, ContextTooLongError, ProviderError, UpstreamTimeoutError
+from providers.errors import ContentBlockedError, ContextTooLongError, Effect, ProviderError, UpstreamTimeoutError
 from providers.timer import Limit
 from router.errors import RouterError
 from router.routing.failover import fails_over
@@ -43,6 +43,28 @@ class AllAttemptsFailedError(RouterError):
         super().__init__(self.last.message, param=self.last.param, code=self.last.code)
 
 
+class WeakAnswerError(ProviderError):
+    """An answer came that is plainly unusable: `stronger` are to be asked in place of whoever was to be next.
+
+    The upstream is not broken, and the caller of `dispatch` has kept the answer.
+    """
+
+    failover = True
+    effect: ClassVar[Effect] = "none"
+    client_status = 502
+    client_code = "upstream_bad_response"
+
+    def __init__(self, reason: str, stronger: Sequence[Candidate], *, provider: str) -> None:
+        super().__init__(
+            f"the model's answer is unusable: {reason}",
+            provider=provider,
+            outcome=f"escalated_{reason}",
+            billed=True,
+        )
+        self.reason = reason
+        self.stronger = tuple(stronger)
+
+
 async def dispatch(
     plan: Plan,
     call: Callable[[Candidate], Awaitable[T]],
@@ -53,7 +75,7 @@ async def dispatch(
     """Ask the plan's candidates in order until one answers.
 
     One whose error says how to ask it once more (`ProviderError.resend`) is asked at once, as an attempt like any
-    other; that happens once in a request.
+    other; that happens once in a request. After a `WeakAnswerError` those that it names are asked instead of the rest.
     Every other further attempt is paid from the model's retry budget: an outage must not be met with twice the load.
     Of a `hedged` plan the next candidate is started beside one that is late, when budgets allow it and `discard` can
     take the answer that comes second.
@@ -81,6 +103,8 @@ async def dispatch(
         if answer.resend is not None and all(attempt.candidate.resend is None for attempt in attempts):
             turns.waiting.appendleft(replace(run.candidate, retry=True, resend=answer.resend))
             continue
+        if isinstance(answer, WeakAnswerError):
+            turns.instead(answer.stronger)
         if not fails_over(answer, plan.failover):
             raise answer
         if isinstance(answer, ContextTooLongError):

@@ -25,6 +25,7 @@ from router.routing.output_length import OutputLengths
 from router.routing.plan import Attempt, Candidate, Features, Prediction
 from router.routing.queue import Queue
 from router.routing.state import BreakerState, TargetState
+from router.routing.tiers import TierMemory
 from router.routing.warm_cache import Conversations
 from router.settings.values import QueueSettings
 
@@ -53,8 +54,8 @@ class Health:
 
     `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times. `retry_share` is the share of a
     model's requests that may cost a further attempt, `hedge_share` of those that may have a second one beside a late
-    first.
-    `gates` limit what is under way at a provider, see `limits.py`; `queue` says how many may wait for them.
+    first. `gates` limit what is under way at a provider, see `limits.py`; `queue` says how many may wait for them.
+    `tiers` is what it knows of conversations.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Health:
         self.limited = bool(gates)  # whether any target may be full
         self._retry_share = retry_share
         self._hedge_share = hedge_share
+        self.tiers = TierMemory()
         self._budgets: dict[str, RetryBudget] = {}
         self._hedges: dict[str, HedgeBudget] = {}
         self._clock = clock

@@ -9,10 +9,12 @@ from decimal import Decimal
 from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo
 from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
+from router.routing.ladder import Tiering
 from router.settings.values import FailoverSettings, Sort, StreamMode
 
 T = TypeVar("T")
@@ -30,13 +32,17 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts, which are `media_tokens` of it;
     `max_tokens` is 0 when the caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same
     request: choices among equals are made with it, so that a dry run and the request it describes agree. `conversation`
-    is a number that all requests of one conversation of one caller have, 0 where there is no conversation. Of an
-    embedding request, `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
+    is a number that all requests of one conversation of one caller have, 0 where there is no conversation; `thread` is
+    the same from its second turn on, when it can be told from others that began alike, 0 before. `question_bytes` is
+    the text of the last message that a user wrote; `own_thinking`: the caller said itself how much to think; `max_tier`
+    is the highest tier its key may have, counted from 1, 0 for any. Of an embedding request, `longest_tokens` is the
+    largest of its `inputs`, `token_ids` tells that they come as such.
     """
 
     kind: Kind = "chat"
     model: str = ""
     prompt_bytes: int = 0
+    question_bytes: int = 0
     prompt_tokens: int = 0
     media_tokens: int = 0
     messages: int = 0
@@ -48,6 +54,8 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     parallel_tools: bool = False
     json_schema: bool = False
     reasoning_effort: str = ""
+    own_thinking: bool = False
+    max_tier: int = 0
     service_tier: str = ""
     stream: bool = False
     n: int = 1
@@ -69,6 +77,7 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     hour_utc: int = 0
     affinity: float = 0.0
     conversation: int = 0
+    thread: int = 0
 
     @property
     def width(self) -> int:
@@ -106,6 +115,7 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
     stream_mode: StreamMode | None = None
     strict: bool = False
     enhance: Enhance | None = None
+    cost_quality: float | None = None
 
 
 class Prediction(Struct, frozen=True, gc=False):
@@ -137,7 +147,8 @@ class Candidate(Struct, frozen=True, gc=False):
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
     is set on one that is asked a second time because its first error said how (see `ProviderError`). `probe` marks one
     that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn, `full` one
-    that has as many requests under way as it takes.
+    that has as many requests under way as it takes. `tier` is the place in the plan's ladder that it answers for, -1
+    for none, `effort` what that tier has it asked for.
     """
 
     provider: str
@@ -156,6 +167,12 @@ class Candidate(Struct, frozen=True, gc=False):
     probe: bool = False
     starting: bool = False
     full: bool = False
+    tier: int = -1
+    effort: str = ""
+
+    def asked(self, features: Features) -> Features:
+        """A request as this candidate gets it: with its tier's effort, how long it takes is another matter."""
+        return replace(features, reasoning_effort=self.effort) if self.effort else features
 
     @property
     def name(self) -> str:
@@ -211,7 +228,8 @@ class Patience(Struct, frozen=True, gc=False):
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt.
 
-    `hedged`: the second may be started beside the first when that one is late.
+    `hedged`: the second may be started beside the first when that one is late. `tiering` is what a ladder of tiers on
+    the way has decided, if there was one.
     """
 
     model: str
@@ -225,6 +243,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     failover: FailoverSettings = FailoverSettings()
     warnings: tuple[str, ...] = ()
     hedged: bool = False
+    tiering: Tiering | None = None
 
     def hedge_after_s(self, candidate: Candidate) -> float:
         """How long this candidate may keep the request waiting before a second one is started beside it."""

@@ -14,15 +14,16 @@ from msgspec.structs import replace
 from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
 from router.routing import cost, probes
-from router.routing.capability import find_unfit, wants_text_only
+from router.routing.capability import wants_text_only
 from router.routing.failover import is_tight, with_room
 from router.routing.filters import disallowed, limiting_field, nearest_feasible, over_limit
 from router.routing.health import Health
+from router.routing.ladder import Tiering
 from router.routing.latency import prompt_factor
 from router.routing.ordering import by_caller, ordered
 from router.routing.output_length import Outlook
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
-from router.routing.resolve import Group, Resolver, Target, shown
+from router.routing.resolve import Group, Resolver, Target, Trail, shown
 from router.routing.rules import CompiledRules
 from router.routing.state import SLOW_START_S, TargetState
 from router.routing.token_ratio import MOST
@@ -98,7 +99,7 @@ class Planner:
         """`serving` names the providers that can serve each kind; None: all of them can."""
         self._routing = settings.routing
         self._health = health
-        self._resolver = Resolver(settings, rules, serving)
+        self._resolver = Resolver(settings, rules, health.tiers, serving)
 
     def plan(self, features: Features, directives: Directives, now: float, day: date, *, full: bool = False) -> Plan:
         """The whole plan for one request.
@@ -111,24 +112,16 @@ class Planner:
         attempts = routing.attempts if directives.allow_fallbacks else 1
         judge_all = full or bool(directives.order)
         last = self._health.conversations.last(features.conversation, now) if features.conversation else None
-        asked = _Asked(
-            features,
-            directives,
-            directives.max_cost_usd is not None or directives.max_latency_ms is not None,
-            wants_text_only(features),
-            last,
-            prompt_factor(features),
-            now,
-            day,
-        )
+        asked = self._ask(features, directives, last, now, day)
         patience = self._patience(features)
-        warnings: list[str] = []
+        trail = Trail(features, directives, now)
+        warnings = trail.warnings
         groups: list[Group] = []
         usable: list[Candidate] = []
         excluded: list[Excluded] = []
         seen: set[tuple[str, str]] = set()
         missing = attempts
-        for found in self._resolver.groups(features, directives, warnings):
+        for found in self._resolver.groups(trail):
             group = found if found.ends is None else self._resolver.on(day, found, warnings)
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
@@ -158,6 +151,9 @@ class Planner:
         if not healthy:
             raise _refusal(features, directives, excluded)
         kept = with_room(healthy, attempts, features)
+        tiering = trail.tiering
+        if directives.cost_quality is not None and tiering is None:
+            warnings.append("router.cost_quality=ignored")
         if len(healthy) < len(usable):
             excluded += [_held_back(candidate) for candidate in usable if candidate not in healthy]
         return Plan(
@@ -165,13 +161,45 @@ class Planner:
             kind=features.kind,
             candidates=_with_retry(tuple(kept), features, routing.attempts),
             excluded=tuple(excluded),
-            reason=_explain(groups, healthy[0], directives.sort),
+            reason=_explain(groups, healthy[0], directives.sort, tiering),
             deadline_s=self._deadline_s(features, directives),
             patience=patience,
             stream_mode=self._mode(directives, groups[0]),
             failover=routing.failover,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
             hedged=routing.hedge.enabled and features.kind == "chat" and len(healthy) > 1,
+            tiering=tiering,
+        )
+
+    def stronger(
+        self, plan: Plan, than: Candidate, features: Features, directives: Directives, now: float, day: date
+    ) -> tuple[Candidate, ...]:
+        """The best healthy candidate of each tier above that of `than`, from the next one up; none above a fallback."""
+        tiering = plan.tiering
+        if tiering is None or than.tier < 0 or not directives.allow_fallbacks:
+            return ()
+        asked, trail = self._ask(features, directives, None, now, day), Trail(features, directives, now)
+        found: list[Candidate] = []
+        for tier in range(than.tier + 1, tiering.limit + 1):
+            group = self._resolver.on(day, self._resolver.tier(tiering, tier, trail), trail.warnings)
+            if (group.route, group.effort) == (than.route, than.effort):  # the caller's own thinking makes them one
+                continue
+            candidates = self._judge(group, asked, set(), [], None)
+            best = ordered(candidates, directives.sort or group.sort, group.slo, features)
+            found += [candidate for candidate in best if not candidate.last_resort][:1]
+        return tuple(found)
+
+    @staticmethod
+    def _ask(features: Features, directives: Directives, last: Last | None, now: float, day: date) -> _Asked:
+        return _Asked(
+            features,
+            directives,
+            directives.max_cost_usd is not None or directives.max_latency_ms is not None,
+            wants_text_only(features),
+            last,
+            prompt_factor(features),
+            now,
+            day,
         )
 
     def _judge(
@@ -187,6 +215,8 @@ class Planner:
         Where the configuration's order decides, those after the `missing` first good ones need not be looked at.
         """
         directives = asked.directives
+        if group.effort:  # it takes longer so
+            asked = replace(asked, features=replace(asked.features, reasoning_effort=group.effort))
         lazy = missing is not None and (directives.sort or group.sort) == "order"
         choosy = bool(directives.only or directives.ignore)
         longest = MOST * asked.features.prompt_tokens if asked.text_only else math.inf
@@ -196,11 +226,12 @@ class Planner:
             if target.key in seen:
                 continue
             if choosy or not target.chats or longest > target.info.context_tokens:
-                refusal = self._unable(target, group.space, asked.features) or disallowed(target, directives)
+                prompt_tokens = self._health.prompt_tokens(target.provider, target.model, asked.features)
+                refusal = target.unable(asked.features, prompt_tokens, group.space) or disallowed(target, directives)
                 if refusal is not None:
                     excluded.append(refusal)
                     continue
-            entry = self._weigh(target, group.route, asked, outlook)
+            entry = self._weigh(target, group, asked, outlook)
             if isinstance(entry, Excluded):
                 excluded.append(entry)
                 continue
@@ -212,7 +243,7 @@ class Planner:
                     break
         return candidates
 
-    def _weigh(self, target: Target, route: str, asked: _Asked, outlook: Outlook) -> Candidate | Excluded:
+    def _weigh(self, target: Target, group: Group, asked: _Asked, outlook: Outlook) -> Candidate | Excluded:
         """What an able target would cost and take, and whether limits or its health keep it out."""
         features, now = asked.features, asked.now
         provider, model, info = target.provider, target.model, target.info
@@ -246,33 +277,36 @@ class Planner:
             )
         full = bool(state.gates) and state.is_full(now)
         if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S and not full:
-            return Candidate(provider, model, info, route, prediction, target.timeout_s, expected, target.weight, warm)
+            return Candidate(
+                provider,
+                model,
+                info,
+                group.route,
+                prediction,
+                target.timeout_s,
+                expected,
+                target.weight,
+                warm,
+                tier=group.tier,
+                effort=group.effort,
+            )
         return Candidate(
             provider,
             model,
             info,
-            route,
+            group.route,
             prediction,
             target.timeout_s,
             expected,
             target.weight,
+            tier=group.tier,
+            effort=group.effort,
             starting=not blocked_s and not state.tripped and features.affinity > state.share(now),
             reason=why or _word(state, now, full=full),
             last_resort=blocked_s > 0 or not state.may_pass(now),
             blocked=blocked_s > 0,
             full=full,
         )
-
-    def _unable(self, target: Target, space: str, features: Features) -> Excluded | None:
-        """Why a target can never serve such a request, if it cannot."""
-        refusal = target.refusals.get(features.kind)
-        if refusal is not None:
-            return refusal
-        prompt_tokens = self._health.prompt_tokens(target.provider, target.model, features)
-        unfit = find_unfit(target.info, features, prompt_tokens, space)
-        if unfit is None:
-            return None
-        return Excluded(provider=target.provider, model=target.model, reason=unfit.reason, param=unfit.param)
 
     def _with_probe(self, group: Group, usable: list[Candidate], asked: _Asked) -> list[Candidate]:
         """With the target of the group in front that is due to be learned of, if one is.
@@ -369,10 +403,12 @@ def _held_back(candidate: Candidate) -> Excluded:
     )
 
 
-def _explain(groups: Sequence[Group], first: Candidate, sort: Sort | None) -> str:
+def _explain(groups: Sequence[Group], first: Candidate, sort: Sort | None, tiering: Tiering | None) -> str:
     """How the model asked for led to the first candidate, in one line."""
     group = groups[0]
     path = group.reason
+    if tiering is not None:
+        path = f"{tiering.reason}; {path}" if path else tiering.reason
     if first.route != group.route:
         group = next(other for other in groups if other.route == first.route)
         path = " ".join(dict.fromkeys(part for part in (path, group.reason) if part))

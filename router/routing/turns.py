@@ -77,6 +77,11 @@ class Turns:
         self.waiting = deque(roomier(self.waiting, failed))
         self._crowded = roomier(self._crowded, failed)
 
+    def instead(self, stronger: Sequence[Candidate]) -> None:
+        """Ask these, and no others of those that are left."""
+        self.waiting = deque(stronger)
+        self._crowded.clear()
+
     def next_run(self, candidate: Candidate) -> Run:
         """An attempt at this candidate, begun now. No time is left when its `budget_s` is not positive."""
         started = self._health.now()

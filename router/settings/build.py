@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from providers.addresses import is_private_host
 from providers.options import Cloud
 from providers.workflows import Workflow
@@ -25,6 +27,7 @@ from router.settings.shapes import (
     ServerShape,
     SigningShape,
     TargetShape,
+    TierShape,
     TurnoutShape,
 )
 from router.settings.values import (
@@ -47,6 +50,7 @@ from router.settings.values import (
     SigningSettings,
     Slo,
     TargetSettings,
+    TierSettings,
 )
 
 KEYS_VARIABLE = "TURNOUT_API_KEYS"
@@ -239,6 +243,7 @@ def _off_reason(shape: ProviderShape, unset: str | None) -> str:
 
 def _model(name: str, shape: ModelShape, document: Document) -> ModelSettings:
     loc: Loc = ("models", name)
+    default = ModelSettings(name=name)
     return ModelSettings(
         name=name,
         rules=tuple(
@@ -249,10 +254,15 @@ def _model(name: str, shape: ModelShape, document: Document) -> ModelSettings:
         targets=tuple(
             _target(target, document.line((*loc, "targets", index))) for index, target in enumerate(shape.targets)
         ),
-        sort=shape.sort or ModelSettings(name=name).sort,
+        sort=shape.sort or default.sort,
         slo=Slo(ttft_p95_ms=shape.slo.ttft_p95_ms, total_p95_ms=shape.slo.total_p95_ms),
         fallbacks=tuple(shape.fallbacks),
         stream_mode=shape.stream_mode,
+        tiers=tuple(_tier(tier, document.line((*loc, "tiers", index))) for index, tier in enumerate(shape.tiers)),
+        cost_quality=default.cost_quality if shape.cost_quality is None else shape.cost_quality,
+        escalations_per_minute=(
+            default.escalations_per_minute if shape.escalations_per_minute is None else shape.escalations_per_minute
+        ),
         description=shape.description,
         line=document.line(loc),
     )
@@ -264,17 +274,21 @@ def _target(shape: TargetShape, line: int) -> TargetSettings:
     return TargetSettings(provider=provider, model=model, weight=shape.weight, timeout_s=timeout_s, line=line)
 
 
+def _tier(shape: TierShape, line: int) -> TierSettings:
+    return TierSettings(use=shape.use, reasoning_effort=shape.reasoning_effort or "", line=line)
+
+
 def _client_keys(shapes: list[KeyShape], variable: str) -> tuple[ClientKey, ...]:
     """Keys of the file, then those of the environment (`name:secret` or a bare secret, comma separated)."""
-    keys = [ClientKey(name=key.name or "", secret=key.secret.strip(), tags=tuple(key.tags)) for key in shapes]
+    keys = [
+        ClientKey(name=key.name or "", secret=key.secret.strip(), tags=tuple(key.tags), max_tier=key.max_tier)
+        for key in shapes
+    ]
     for part in (each.strip() for each in variable.split(",")):
         name, colon, secret = part.partition(":")
         if part:
             keys.append(ClientKey(name=name if colon else "", secret=secret.strip() if colon else part))
-    return tuple(
-        key if key.name else ClientKey(name=f"key{number}", secret=key.secret, tags=key.tags)
-        for number, key in enumerate(keys, 1)
-    )
+    return tuple(key if key.name else replace(key, name=f"key{number}") for number, key in enumerate(keys, 1))
 
 
 def _bytes(mebibytes: float | None, default: int) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -63,6 +63,7 @@ def _prefix(value: str) -> str:
 
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Url = Annotated[Text, AfterValidator(_url)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 OptionalUrl = Annotated[str, AfterValidator(_url)]
 Target = Annotated[str, AfterValidator(_target)]
 
@@ -77,6 +78,9 @@ class KeyShape(Shape):
     )
     secret: Text = Field(description="What the client sends as `Authorization: Bearer`. Use `${ENV}`.")
     tags: Items[Text] = Field(default=[], description="What rules see as `key_tags`.")
+    max_tier: Int | None = Field(
+        default=None, ge=1, description="The highest of a model's `tiers` for this key, from 1. Default: the last."
+    )
 
 
 class ServerShape(Shape):
@@ -167,6 +171,17 @@ class TargetShape(Shape):
     timeout_ms: Duration | None = Field(default=None, description="`timeout_s` in milliseconds.")
 
 
+class TierShape(Shape):
+    """A rung of a model's ladder."""
+
+    brief: ClassVar[str | None] = "use"
+
+    use: Text = Field(description="The model that serves it.")
+    reasoning_effort: Effort | None = Field(
+        default=None, description="What it is asked for where the caller says nothing about thinking."
+    )
+
+
 class SloShape(Shape):
     """What answers should keep at the 95th percentile."""
 
@@ -179,11 +194,20 @@ class SloShape(Shape):
 
 
 class ModelShape(Shape):
-    """A public model: rules, then `use` or `targets`."""
+    """A public model: rules, then `tiers`, `use` or `targets`."""
 
     description: str = Field(default="", description="Shown by GET /v1/models.")
     rules: list[RuleShape] = Field(default=[], description="First match wins.")
     use: Text | None = Field(default=None, description="The model when no rule matches.")
+    tiers: list[TierShape] = Field(
+        default=[], description="In place of `use`: models from cheap to good; how hard a request looks decides."
+    )
+    cost_quality: Float | None = Field(
+        default=None, ge=0, le=1, description="0: always the first tier, 1: always the last. Default 0.4."
+    )
+    escalations_per_minute: Int | None = Field(
+        default=None, ge=0, description="Weak answers asked for again a tier higher. Default 20; 0: none."
+    )
     targets: list[TargetShape] = Field(default=[], description="Where the model is served from.")
     sort: Sort | None = Field(default=None, description="How targets are ordered. Default cost.")
     slo: SloShape = Field(default_factory=SloShape, description="Cheapest target that is predicted to keep this.")

@@ -47,11 +47,15 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
 
 
 class ClientKey(Struct, frozen=True, kw_only=True):
-    """A key that clients of this router may present. `tags` are what rules see as `key_tags`."""
+    """A key that clients of this router may present. `tags` are what rules see as `key_tags`.
+
+    `max_tier` is the highest tier of a ladder that its requests reach, counted from 1; None: the last.
+    """
 
     name: str
     secret: str
     tags: tuple[str, ...] = ()
+    max_tier: int | None = None
 
     def __repr__(self) -> str:
         return f"ClientKey(name={self.name!r}, tags={self.tags!r})"
@@ -146,6 +150,17 @@ class RuleSettings(Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
+class TierSettings(Struct, frozen=True, kw_only=True):
+    """A rung of a ladder: the model that serves it, and the effort it is asked for where the caller named none."""
+
+    use: str
+    reasoning_effort: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.use} ({self.reasoning_effort} reasoning)" if self.reasoning_effort else self.use
+
+
 class Slo(Struct, frozen=True, kw_only=True):
     """What a model's answers should keep at the 95th percentile, in milliseconds; None: no promise."""
 
@@ -154,9 +169,11 @@ class Slo(Struct, frozen=True, kw_only=True):
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True):
-    """A public model. `rules` (first match wins), then `use`, else `targets`; at least one of the last two is there.
+    """A public model. `rules` (first match wins), then `tiers`, `use` or `targets`: exactly one of the three is there.
 
-    `use` and `fallbacks` name models, aliases, catalogue names or direct targets `provider/upstream-model`.
+    `use`, `tiers` and `fallbacks` name models, aliases, catalogue names or direct targets `provider/upstream-model`.
+    `tiers` go from the cheapest to the best; `cost_quality` (0: always the first, 1: always the last) says how hard a
+    request must look for the higher ones. `escalations_per_minute` weak answers may be asked for again higher up.
     `stream_mode` None: that of the model it leads to, else the router's.
     """
 
@@ -168,8 +185,16 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     slo: Slo = Slo()
     fallbacks: tuple[str, ...] = ()
     stream_mode: StreamMode | None = None
+    tiers: tuple[TierSettings, ...] = ()
+    cost_quality: float = 0.4
+    escalations_per_minute: int = 20
     description: str = ""
     line: int = 0
+
+    @property
+    def usual(self) -> str | None:
+        """Where it leads when no rule matches and nothing speaks for more; None: to targets of its own."""
+        return self.tiers[0].use if self.tiers else self.use
 
 
 class Alias(Struct, frozen=True, kw_only=True):

@@ -118,6 +118,21 @@ BAD = [
     ("rules only", GOOD + "  x:\n    rules: [{when: stream, use: chat}]\n", 6, "models.x", "that no rule matches"),
     ("nothing to ask", GOOD + "  x: {sort: cost}\n", 6, "models.x", "needs 'targets' or 'use'"),
     ("use and targets", GOOD + "    use: m-chat\n", 6, "models.chat.use", "exclude each other"),
+    ("use and tiers", GOOD + "  x:\n    use: chat\n    tiers: [chat, m-chat]\n", 7, "models.x.use", "exclude each"),
+    ("one tier", GOOD + "  x:\n    tiers: [chat]\n", 7, "models.x.tiers", "no choice: write 'use: chat'"),
+    ("a tier twice", GOOD + "  x:\n    tiers:\n      - m-chat\n      - chat\n      - m-chat\n", 10, "models.x.tiers[2]",
+     "m-chat is a tier already (line 8)"),
+    ("unknown tier", GOOD + "  x:\n    tiers:\n      - chat\n      - use: chad\n", 9, "models.x.tiers[1].use",
+     "did you mean 'chat'?"),
+    ("unknown effort", GOOD + "  x:\n    tiers:\n      - chat\n      - {use: chat, reasoning_effort: hi}\n", 9,
+     "models.x.tiers[1].reasoning_effort", "one of none, minimal, low"),
+    ("tiers in tiers", GOOD + "  x: {tiers: [chat, m-chat]}\n  y: {use: x}\n  z:\n    tiers: [y, chat]\n", 9,
+     "models.z.tiers[0]", "'y' leads to the tiers of 'x'"),
+    ("circle of tiers", GOOD + "  x: {tiers: [chat, y]}\n  y: {use: x}\n", 7, "models.y.use", "circle: x -> y -> x"),
+    ("knob without tiers", GOOD + "    cost_quality: 0.5\n", 6, "models.chat.cost_quality", "needs 'tiers'"),
+    ("knob too far", GOOD + "  x:\n    tiers: [chat, m-chat]\n    cost_quality: 1.5\n", 8, "models.x.cost_quality",
+     "less than or equal to 1, got 1.5"),
+    ("tier zero", GOOD + "server: {keys: [{secret: abc, max_tier: 0}]}\n", 6, "server.keys[0].max_tier", "greater"),
     ("circle of use", GOOD + "  a: {use: b}\n  b: {use: a}\n", 7, "models.b.use", "circle: a -> b -> a"),
     ("circle of fallbacks", GOOD + "    fallbacks: [x]\n  x: {use: chat}\n", 7, "models.x.use",
      "circle: chat -> x -> chat"),
@@ -493,3 +508,22 @@ def test_the_catalogue_may_stand_elsewhere(tmp_path: Path) -> None:
 def test_a_missing_catalogue_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read: No such file"):
         load(tmp_path, "catalogue: none.yaml\n" + GOOD)
+
+
+def test_tiers_are_read_with_their_knobs_and_may_be_bare_names(tmp_path: Path) -> None:
+    text = GOOD + "  x:\n    tiers: [chat, {use: chat, reasoning_effort: high}, m-chat]\n    cost_quality: 0\n"
+    found = load(tmp_path, text + "    escalations_per_minute: 0\n").models["x"]
+    assert [str(tier) for tier in found.tiers] == ["chat", "chat (high reasoning)", "m-chat"]
+    assert (found.cost_quality, found.escalations_per_minute, found.usual) == (0.0, 0, "chat")
+    assert load(tmp_path, GOOD + "  x: {tiers: [chat, m-chat]}\n").models["x"].cost_quality == 0.4
+
+
+def test_a_tier_that_cannot_be_told_how_much_to_think_is_a_warning(tmp_path: Path) -> None:
+    text = GOOD + "  x: {tiers: [chat, {use: chat, reasoning_effort: high}]}\n"
+    found = [(problem.key, problem.message) for problem in load(tmp_path, text).warnings]
+    assert found == [("models.x.tiers[1]", "no target of 'chat' can be told how much to think")]
+
+
+def test_a_client_key_may_have_a_highest_tier(tmp_path: Path) -> None:
+    text = GOOD + "server: {keys: [{secret: abc, max_tier: 2}, {secret: abd}]}\n"
+    assert [key.max_tier for key in load(tmp_path, text).server.keys] == [2, None]

@@ -29,7 +29,7 @@ async def relay(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
     committed = health.now()
     record.first_content_s = committed - record.started
     latency = health.target(served.provider, served.model, served.info).latency
-    latency.observe_first_token(parsed.features, outcome.attempts[-1].duration_s, committed)
+    latency.observe_first_token(served.asked(parsed.features), outcome.attempts[-1].duration_s, committed)
     record.served_model = stream.model
     record.warnings = wire.told((*record.plan.warnings, *stream.warnings) if record.plan else stream.warnings)
     record.measure_overhead(committed)
@@ -81,7 +81,12 @@ async def _pump(stream: Begun, renderer: Renderer, writer: Writer) -> None:
 
 
 def asked_of(candidate: Candidate, request: ChatRequest) -> ChatRequest:
-    """The request as this candidate gets it: after a refused thought signature, without any."""
+    """The request as this candidate gets it: with its tier's effort, and after a refused thought signature without any.
+
+    A tier has an effort for a caller who named none, and for nobody else.
+    """
+    if candidate.effort:
+        request = replace(request, fields={**request.fields, "reasoning_effort": candidate.effort})
     return replace(request, unsigned=True) if candidate.resend == "unsigned" else request
 
 
@@ -91,7 +96,7 @@ def settle(exchange: Exchange, parsed: ParsedChat, usage: Usage | None, *, whole
     record.settle(usage)
     served = record.served_by
     if whole and served is not None and record.mend is None and usage is not None and not usage.estimated:
-        exchange.gateway.health.observe_usage(served, parsed.features, usage)
+        exchange.gateway.health.observe_usage(served, served.asked(parsed.features), usage)
 
 
 def answer_headers(exchange: Exchange, served: Candidate | None) -> Headers:
