@@ -26,10 +26,22 @@ from router.settings.values import Settings, Sort
 
 
 class NoCandidateError(RouterError):
-    """Nobody may serve this request. 400 when the request's own limits or needs are why, 503 when health is."""
+    """Nobody may serve this request. 400 when the request's own limits or needs are why, 503 when health is.
 
-    def __init__(self, message: str, excluded: Sequence[Excluded], *, status: int, param: str | None = None) -> None:
-        super().__init__(message, param=param, code="no_candidate" if status == 400 else "upstream_unavailable")
+    `unsupported`: it is `param` that no target can serve, as an upstream itself would say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        excluded: Sequence[Excluded],
+        *,
+        status: int,
+        param: str | None = None,
+        unsupported: bool = False,
+    ) -> None:
+        code = "unsupported_parameter" if unsupported else "no_candidate"
+        super().__init__(message, param=param, code=code if status == 400 else "upstream_unavailable")
         self.excluded = tuple(excluded)
         self.status_code = status
 
@@ -281,7 +293,9 @@ def _refusal(features: Features, directives: Directives, excluded: list[Excluded
     nearest = nearest_feasible(excluded, features, directives)
     if nearest:
         message = f"{message}. Nearest feasible: {nearest}"
-    return NoCandidateError(message, excluded, status=400, param=limiting_field(directives, excluded))
+    param = limiting_field(directives, excluded)
+    unsupported = features.kind == "image" and any(entry.param == param for entry in excluded)
+    return NoCandidateError(message, excluded, status=400, param=param, unsupported=unsupported)
 
 
 def _in_one_space(group: Group, earlier: Sequence[Group]) -> Group:

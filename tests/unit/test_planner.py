@@ -383,6 +383,13 @@ CAPABILITIES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("too many", {"kind": "image", "image": PICTURES}, {"kind": "image", "n": 5}, "makes at most 4 pictures a request"),
     ("no pictures at all", {"kind": "image"}, {"kind": "image"}, "makes no pictures"),
 ]
+# what a request for pictures has to leave out, as OpenAI itself would name it
+PICTURE_FIELDS = {
+    "takes no mask": "mask",
+    "takes at most 2 reference pictures": "image",
+    "has no transparent background": "background",
+    "makes at most 4 pictures a request": "n",
+}
 
 
 @pytest.mark.parametrize(
@@ -398,9 +405,20 @@ def test_a_model_that_cannot_is_excluded_with_what_it_lacks(
         return
     with pytest.raises(NoCandidateError) as caught:
         found.plan(features)
-    assert (caught.value.status_code, caught.value.param) == (400, "model")
+    assert caught.value.status_code == 400
     assert [entry.reason for entry in caught.value.excluded] == [reason]
     assert f"a/limited: {reason}" in caught.value.message
+    lacks = PICTURE_FIELDS.get(reason)
+    assert (caught.value.param, caught.value.code) == (
+        (lacks, "unsupported_parameter") if lacks else ("model", "no_candidate")
+    )
+
+
+def test_a_field_that_a_limit_and_not_the_models_ruled_out_is_not_blamed() -> None:
+    painter = info("painter", kind="image", image=PICTURES)
+    with pytest.raises(NoCandidateError) as caught:
+        desk("a/painter", catalogue={"painter": painter}).plan(Features(model="chat", kind="image"), only=("b",))
+    assert (caught.value.param, caught.value.code) == ("model", "no_candidate")
 
 
 def test_without_any_configured_provider_it_is_a_503() -> None:
