@@ -45,7 +45,8 @@ class EachlabsProvider:
         self._timings = timings or JobTimings()
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
-        body = to_prediction(request, model, lookup(self._models, self.name, model))
+        info = lookup(self._models, self.name, model)
+        body = to_prediction(request, model, info)
         try:
             result = await self._run(body)
             picture = await self._results.picture(result.url)
@@ -53,7 +54,7 @@ class EachlabsProvider:
             error.provider = self.name
             raise
         return ImageResponse(
-            model=model, images=(picture,), reported_cost_usd=result.cost_usd, warnings=warnings_of(request)
+            model=model, images=(picture,), reported_cost_usd=result.cost_usd, warnings=warnings_of(request, info)
         )
 
     async def _run(self, body: bytes) -> Result:

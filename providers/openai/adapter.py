@@ -174,7 +174,7 @@ class OpenAIProvider:
             asked = to_dialect(request, model, info, self._dialect)
             return asked.path, asked.body, asked.warnings
         called = self._spoken(model)
-        warnings = image_warnings(request, called)
+        warnings = image_warnings(request, called, info)
         if request.images:
             path, _ = self._address("/images/edits", model)
             return path, form_of(*to_edit_form(request, called, info, stream=stream)), warnings

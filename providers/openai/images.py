@@ -6,14 +6,15 @@ from decimal import Decimal
 import orjson
 from msgspec import Struct
 
-from providers.catalogue import ImageCapabilities, ModelInfo
+from providers.catalogue import ModelInfo
 from providers.errors import BadResponseError, ContentBlockedError, ProviderError, UnsupportedFieldError
 from providers.forms import FormFile, form_file
 from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
-from providers.pictures import decoded_base64, nearest_ratio
-from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue, Usage
+from providers.pictures import decoded_base64
+from providers.sizes import Fit, fit_if_known
+from providers.types import ImageRequest, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
 """Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
@@ -77,7 +78,7 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
     Other upstreams are asked for `b64_json`: they default to URLs, which would have to be fetched. Raises
     UnsupportedFieldError when a strict request has a field that would be lost.
     """
-    if request.strict and (lost := image_warnings(request, model)):
+    if request.strict and (lost := image_warnings(request, model, info)):
         raise UnsupportedFieldError("this upstream does not take the field", param=lost[0].partition("=")[0])
     gpt = model.gpt
     fields: JsonObject = {name: value for name, value in request.extra.items() if not (gpt and name in IGNORED)}
@@ -86,7 +87,7 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
         "model": model.name or None,
         "prompt": _prompt(request) if gpt else request.prompt,
         "n": request.n,
-        **_size(request.size, info.image),
+        **_size(fit_if_known(request.size, info.image)),
         "quality": _GPT_QUALITY.get(request.quality or "", request.quality) if gpt else request.quality,
         "background": request.background,
         "output_format": request.output_format,
@@ -100,12 +101,16 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def image_warnings(request: ImageRequest, model: Spoken) -> tuple[str, ...]:
-    """The lossy mappings of `request`: a GPT image model knows no seed and reads negatives in the prompt only."""
+def image_warnings(request: ImageRequest, model: Spoken, info: ModelInfo) -> tuple[str, ...]:
+    """The lossy mappings of `request`: a size that the model does not have, and where it is a GPT image model a seed,
+    which it does not know, and negatives, which it reads in the prompt only.
+    """
+    lost = fit_if_known(request.size, info.image).warnings
     if not model.gpt:
-        return ()
-    seed = ("seed=ignored",) if request.seed is not None else ()
-    return (*seed, "negative_prompt=folded into the prompt") if request.negative_prompt else seed
+        return lost
+    if request.seed is not None:
+        lost = (*lost, "seed=ignored")
+    return (*lost, "negative_prompt=folded into the prompt") if request.negative_prompt else lost
 
 
 def spoken(model: str) -> Spoken:
@@ -153,14 +158,10 @@ def _prompt(request: ImageRequest) -> str:
     return f"{request.prompt}\n\nAvoid: {request.negative_prompt}." if request.negative_prompt else request.prompt
 
 
-def _size(size: ImageSize | None, can: ImageCapabilities | None) -> JsonObject:
-    """Pixels as they are, or for a model that takes ratios (xAI) the nearest one and the tier as its row spells it."""
-    if size is None:
-        return {}
-    if can is None or not can.ratios:
-        return {"size": str(size)}
-    tier = next((name for name in can.tiers if name.casefold() == size.tier.casefold()), None)
-    return {"aspect_ratio": nearest_ratio(size.ratio, can.ratios)[0], "resolution": tier}
+def _size(fitted: Fit) -> JsonObject:
+    if fitted.ratio:
+        return {"aspect_ratio": fitted.ratio, "resolution": fitted.tier}
+    return {"size": f"{fitted.width}x{fitted.height}"} if fitted.width else {}
 
 
 def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:

@@ -75,7 +75,10 @@ def test_seed_and_negatives_are_folded_or_named() -> None:
     body = sent(asked, "gpt-image-2")
     assert body["prompt"] == "a brass orrery\n\nAvoid: text, blur."
     assert not body.keys() & {"seed", "negative_prompt"}
-    assert image_warnings(asked, spoken("gpt-image-2")) == ("seed=ignored", "negative_prompt=folded into the prompt")
+    assert image_warnings(asked, spoken("gpt-image-2"), INFO) == (
+        "seed=ignored",
+        "negative_prompt=folded into the prompt",
+    )
     with pytest.raises(UnsupportedFieldError) as caught:
         sent(request(seed=7, strict=True), "gpt-image-2")
     assert caught.value.param == "seed"
@@ -92,7 +95,7 @@ def test_another_upstream_gets_what_the_caller_sent_and_is_asked_for_bytes() -> 
         "style": "vivid",
         "response_format": "b64_json",
     }
-    assert image_warnings(request(seed=7), spoken("flux")) == ()
+    assert image_warnings(request(seed=7), spoken("flux"), INFO) == ()
 
 
 def test_a_model_of_ratios_gets_the_nearest_one_and_its_tier() -> None:
