@@ -17,8 +17,11 @@ from providers.sizes import Fit, fit_if_known
 from providers.types import ImageRequest, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
-"""Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
+"""Caller's fields without a meaning for GPT image models: the edge delivers as asked by itself."""
 
+# What else they know (openai-python 3.52.0). Anything more is answered with 400 `unknown_parameter`, and some clients
+# send every model whatever any model takes.
+_GPT_FIELDS = frozenset({"complexity", "svg", "frame_count", "frame_duration_ms"})
 _GPT_QUALITY = {"standard": "medium", "hd": "high"}
 _COMPRESSED = ("jpeg", "webp")
 
@@ -81,7 +84,7 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
     if request.strict and (lost := image_warnings(request, model, info)):
         raise UnsupportedFieldError("this upstream does not take the field", param=lost[0].partition("=")[0])
     gpt = model.gpt
-    fields: JsonObject = {name: value for name, value in request.extra.items() if not (gpt and name in IGNORED)}
+    fields: JsonObject = {name: value for name, value in request.extra.items() if not gpt or name in _GPT_FIELDS}
     compressed = request.output_format in _COMPRESSED or not gpt
     fields |= {
         "model": model.name or None,
@@ -102,15 +105,17 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
 
 
 def image_warnings(request: ImageRequest, model: Spoken, info: ModelInfo) -> tuple[str, ...]:
-    """The lossy mappings of `request`: a size that the model does not have, and where it is a GPT image model a seed,
-    which it does not know, and negatives, which it reads in the prompt only.
+    """The lossy mappings of `request`: a size that the model does not have, and where it is a GPT image model a seed
+    and others' fields, which it does not know, and negatives, which it reads in the prompt only.
     """
     lost = fit_if_known(request.size, info.image).warnings
     if not model.gpt:
         return lost
     if request.seed is not None:
         lost = (*lost, "seed=ignored")
-    return (*lost, "negative_prompt=folded into the prompt") if request.negative_prompt else lost
+    if request.negative_prompt:
+        lost = (*lost, "negative_prompt=folded into the prompt")
+    return lost + tuple(f"{name}=dropped" for name in request.extra if name not in _GPT_FIELDS and name not in IGNORED)
 
 
 def spoken(model: str) -> Spoken:
