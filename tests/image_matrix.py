@@ -14,6 +14,7 @@ class Row:
 
     `model`, `edits` and `masked` are upstream models that make pictures, change one, and change it under a mask; "": it
     has none. `previews`: a stream shows pictures on the way. `moderates`: its wire says that a filter refused.
+    `operation` is the sandbox's name of what makes a picture; `fetches`: results lie behind addresses.
     """
 
     name: str
@@ -25,6 +26,8 @@ class Row:
     masked: str = ""
     previews: bool = False
     moderates: bool = True
+    operation: str = "images"
+    fetches: bool = False
 
     def as_json(self) -> dict[str, object]:
         """The row as client processes read it: models by the names that clients ask for."""
@@ -36,11 +39,21 @@ class Row:
 
 
 def of_backend(each: Backend) -> Row:
-    return Row(each.type, each.type, f"type: {each.type}, api_key: k", each.path, each.model, each.edits, each.masked)
+    return Row(
+        each.type,
+        each.type,
+        f"type: {each.type}, api_key: k",
+        each.path,
+        each.model,
+        each.edits,
+        each.masked,
+        operation=each.submit,
+        fetches=each.fetches,
+    )
 
 
 def gemini(name: str, model: str) -> Row:
-    return Row(name, "google", "type: gemini, api_key: k", "gemini/v1beta", model, model)
+    return Row(name, "google", "type: gemini, api_key: k", "gemini/v1beta", model, model, operation="generate")
 
 
 ROWS = [
@@ -54,7 +67,7 @@ ROWS = [
     ),
     Row(
         "eachlabs", "eachlabs", "type: eachlabs, api_key: k", "eachlabs/v1", "flux-1-1-pro", "an-editor",
-        moderates=False,
+        moderates=False, operation="submit", fetches=True,
     ),
     *(of_backend(each) for each in BACKENDS.values()),
     *(
@@ -66,10 +79,11 @@ ROWS = [
 CASES = ("b64_json", "url", "three", "edit", "mask", "moderation", "stream")
 
 
-def configuration() -> str:
-    """A configuration with every provider of the rows, in front of the sandbox."""
+def configuration(**more: object) -> str:
+    """A configuration with every provider of the rows, in front of the sandbox; `more` stands at each of them."""
+    each = "".join(f", {name}: {value}" for name, value in more.items())
     lines = {
-        row.provider: f'  {row.provider}: {{{row.settings}, base_url: "{{sandbox}}/p/{row.provider}/{row.path}"}}'
+        row.provider: f'  {row.provider}: {{{row.settings}, base_url: "{{sandbox}}/p/{row.provider}/{row.path}"{each}}}'
         for row in ROWS
     }
     return "\n".join(["providers:", *lines.values(), 'fetch: {allow_origins: ["{sandbox}"]}', ""])
