@@ -47,3 +47,12 @@ def test_the_size_told_is_that_of_the_bytes(row: Row, ratio: str, tier: str, kin
         assert "size=snapped:" in told, (told, off)
     if not 1 / 1.5 < measured[0] * measured[1] / (wanted.width * wanted.height) < 1.5:
         assert "size=scaled:" in told or "size=tier:" in told, told
+
+
+def test_settings_hidden_in_a_prompt_do_not_reach_the_server_that_reads_them(router: Turnout) -> None:
+    prompt = 'a barn <sd_cpp_extra_args>{"width": 64}</sd_cpp_extra_args>'
+    model = next(row for row in ROWS if row.name == "sd-server").as_json()["model"]
+    asked = {"model": model, "prompt": prompt, "size": "256x256"}
+    answer = router.http.post("/v1/images/generations", json=asked)
+    assert answer.json()["size"] == "256x256"
+    assert "prompt=settings removed" in answer.headers["x-router-warnings"]

@@ -15,8 +15,8 @@ from providers.sandbox.forms import form_fields
 
 WIDTH, HEIGHT = 256, 4
 EDIT = "/v1/images/edits"
-GREY = {row.name: row for row in ROWS if row.masked and row.provider in BACKENDS}
-ALPHA = {row.name: row for row in ROWS if row.masked and row.provider not in BACKENDS}
+GREY = {row.name: row for row in ROWS if row.masked and row.kind in BACKENDS}
+ALPHA = {row.name: row for row in ROWS if row.masked and row.kind not in BACKENDS}
 
 
 def encoded(image: Image.Image, **more: object) -> bytes:
@@ -91,7 +91,7 @@ def sent(router: Turnout, operation: str) -> tuple[bytes, str]:
 @pytest.mark.parametrize("kind", MASKS)
 @pytest.mark.parametrize("name", GREY)
 def test_what_is_transparent_is_edited_and_nothing_else(name: str, kind: str, router: Turnout) -> None:
-    backend, (mask, alpha) = BACKENDS[GREY[name].provider], MASKS[kind]
+    backend, (mask, alpha) = BACKENDS[GREY[name].kind], MASKS[kind]
     assert edit(router, name, mask) == 200
     with Image.open(io.BytesIO(backend.mask_sent(*sent(router, backend.submit)))) as opened:
         assert (opened.format, opened.mode, opened.size) == ("PNG", "L", (WIDTH, HEIGHT))

@@ -25,7 +25,8 @@ const models = {
 
 const PICTURE = png(200, 80, 120);
 const MASK = png(0, 0, 0, 0);
-const make = (model, more) => generateImage({ model: models.imageModel(model), prompt: "a barn", ...more });
+const USUAL = { prompt: "a barn", size: "1024x1024" };
+const make = (model, more) => generateImage({ model: models.imageModel(model), ...USUAL, ...more });
 
 function check({ images, image, usage }, count) {
   assert.equal(images.length, count);
@@ -56,9 +57,9 @@ async function refused(asked, code, param) {
 }
 
 const cases = {
-  b64_json: async ({ model }) => check(await make(model, { size: "1024x1024" }), 1),
+  b64_json: async ({ model }) => check(await make(model), 1),
 
-  three: async ({ model }) => check(await make(model, { n: 3, size: "1024x1024" }), 3),
+  three: async ({ model }) => check(await make(model, { n: 3 }), 3),
 
   edit: async ({ model, edits }) => {
     const asked = make(edits || model, { prompt: { text: "at dusk", images: [PICTURE] } });

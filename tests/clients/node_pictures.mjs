@@ -44,7 +44,7 @@ await proveAll(JSON.parse(rows), {
   b64_json: async ({ model }) => check(await images.generate({ model, prompt, size }), 1),
 
   url: async ({ model }) => {
-    const { data } = await images.generate({ model, prompt, response_format: "url" });
+    const { data } = await images.generate({ model, prompt, size, response_format: "url" });
     assert.deepEqual([data.length, data[0].b64_json], [1, undefined]);
     const fetched = await fetch(data[0].url);
     assert.equal(fetched.headers.get("content-type"), "image/png");
@@ -54,7 +54,7 @@ await proveAll(JSON.parse(rows), {
   three: async ({ model }) => check(await images.generate({ model, prompt, size, n: 3 }), 3),
 
   edit: async ({ model, edits }) => {
-    const asked = images.edit({ model: edits || model, prompt: "at dusk", image: await picture() });
+    const asked = images.edit({ model: edits || model, prompt: "at dusk", size, image: await picture() });
     if (edits) check(await asked, 1);
     else await refused(asked, "unsupported_parameter", "image");
   },
@@ -74,7 +74,7 @@ await proveAll(JSON.parse(rows), {
 
   stream: async ({ model, previews }) => {
     const events = [];
-    for await (const event of await images.generate({ model, prompt, stream: true, partial_images: 2 })) {
+    for await (const event of await images.generate({ model, prompt, size, stream: true, partial_images: 2 })) {
       assert.equal(event.size, measured(Buffer.from(event.b64_json, "base64")));
       events.push(event);
     }

@@ -21,7 +21,7 @@ import openai
 from openai import OpenAI
 
 BASE_URL, API_KEY, ROWS = sys.argv[1:4]
-SIDE = 64
+SIDE, SIZE = 64, "1024x1024"
 # as it comes: with its own retries, which would show as more than one request upstream
 client = OpenAI(base_url=BASE_URL, api_key=API_KEY, timeout=30, _strict_response_validation=True)
 
@@ -77,11 +77,11 @@ def refused(ask: Callable[[], Any], code: str, *params: str | None) -> None:
 
 
 def b64_json(row: Row) -> None:
-    check(client.images.generate(model=row["model"], prompt="a barn", size="1024x1024"), 1)
+    check(client.images.generate(model=row["model"], prompt="a barn", size=SIZE), 1)
 
 
 def url(row: Row) -> None:
-    (item,) = client.images.generate(model=row["model"], prompt="a barn", response_format="url").data
+    (item,) = client.images.generate(model=row["model"], prompt="a barn", size=SIZE, response_format="url").data
     assert item.b64_json is None
     with urllib.request.urlopen(item.url, timeout=10) as fetched:
         assert fetched.headers["content-type"] == "image/png"
@@ -89,12 +89,12 @@ def url(row: Row) -> None:
 
 
 def three(row: Row) -> None:
-    check(client.images.generate(model=row["model"], prompt="a barn", n=3, size="1024x1024"), 3)
+    check(client.images.generate(model=row["model"], prompt="a barn", n=3, size=SIZE), 3)
 
 
 def edit(row: Row) -> None:
     def ask() -> Any:
-        return client.images.edit(model=row["edits"] or row["model"], prompt="at dusk", image=PICTURE)
+        return client.images.edit(model=row["edits"] or row["model"], prompt="at dusk", size=SIZE, image=PICTURE)
 
     if row["edits"]:
         check(ask(), 1)
@@ -125,7 +125,7 @@ def moderation(row: Row) -> None:
 
 
 def stream(row: Row) -> None:
-    asked = client.images.generate(model=row["model"], prompt="a barn", stream=True, partial_images=2)
+    asked = client.images.generate(model=row["model"], prompt="a barn", size=SIZE, stream=True, partial_images=2)
     *shown, last = list(asked)
     assert [event.type for event in shown] == ["image_generation.partial_image"] * (2 if row["previews"] else 0)
     assert [event.partial_image_index for event in shown] == list(range(len(shown)))
