@@ -64,8 +64,8 @@ class StableDiffusion:
         try:
             return self._told(incoming.path.removeprefix(_CPP), given, fault)
         except RefusedError as refused:
-            detail = orjson.loads(refused.answer.body)["detail"]
-            raise RefusedError(json_answer({"error": detail}, refused.answer.status)) from refused
+            (detail,) = orjson.loads(refused.answer.body)["detail"]
+            raise RefusedError(json_answer({"error": detail["msg"]}, refused.answer.status)) from refused
 
     def _told(self, path: str, given: Mapping[str, Any], fault: Fault | None) -> Answer:
         name = fault.name if fault else ""
