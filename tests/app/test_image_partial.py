@@ -1,7 +1,7 @@
 """Four pictures of which one does not come, links that expire, results that lead nowhere: for whichever backend."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -29,25 +29,13 @@ def calls(row: Row) -> int:
     return -(-4 // able.per_call)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Turnout]:
-    with Turnout(configuration(), sandbox=SandboxConfig(job_s=0.0)) as turnout:
-        yield turnout
-
-
-@pytest.fixture
-def router(running: Turnout) -> Turnout:
-    running.clear()
-    return running
-
-
 def ask(turnout: Turnout, row: Row, **more: Any) -> httpx.Response:
     return turnout.http.post(GENERATIONS, json={"model": row.as_json()["model"], "prompt": "a barn", **more})
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if calls(row) > 1], ids=lambda row: row.name)
-def test_one_call_that_a_filter_took_leaves_the_other_pictures(row: Row, router: Turnout) -> None:
-    check_some_of_four(router, row, "image-safety")
+def test_one_call_that_a_filter_took_leaves_the_other_pictures(row: Row, backends: Turnout) -> None:
+    check_some_of_four(backends, row, "image-safety")
 
 
 @pytest.mark.parametrize("name", ["gemini-flash", "bfl", "stability"])
@@ -61,31 +49,31 @@ def test_one_call_that_takes_too_long_leaves_the_other_pictures(name: str, turno
     assert time.monotonic() - began < 10
 
 
-def check_some_of_four(router: Turnout, row: Row, fault: str, **args: int) -> None:
+def check_some_of_four(backends: Turnout, row: Row, fault: str, **args: int) -> None:
     """One upstream call of several goes wrong: the others' pictures come, and nothing is asked for twice."""
-    router.faults(FaultRule(fault=fault, label=row.provider, on=row.operation, times=1, args=args))
-    answer = ask(router, row, n=4)
+    backends.faults(FaultRule(fault=fault, label=row.provider, on=row.operation, times=1, args=args))
+    answer = ask(backends, row, n=4)
     assert answer.status_code == 200, answer.text
     made = len(answer.json()["data"])
     assert 0 < made < 4
     assert f"n={made} of 4" in answer.headers["x-router-warnings"]
-    assert len(router.requests(label=row.provider, operation=row.operation)) == calls(row)
+    assert len(backends.requests(label=row.provider, operation=row.operation)) == calls(row)
 
 
 @pytest.mark.parametrize("row", FETCHED, ids=lambda row: row.name)
-def test_a_result_that_leads_in_circles_is_given_up(row: Row, router: Turnout) -> None:
-    router.faults(FaultRule(fault="redirect", label=row.provider, on="file", args={"location": "?again"}))
-    answer = ask(router, row)
+def test_a_result_that_leads_in_circles_is_given_up(row: Row, backends: Turnout) -> None:
+    backends.faults(FaultRule(fault="redirect", label=row.provider, on="file", args={"location": "?again"}))
+    answer = ask(backends, row)
     assert (answer.status_code, answer.headers["x-should-retry"]) == (502, "false")
-    assert 2 <= len(router.requests(label=row.provider, operation="file")) <= 4
-    assert len(router.requests(label=row.provider, operation=row.operation)) == 1
+    assert 2 <= len(backends.requests(label=row.provider, operation="file")) <= 4
+    assert len(backends.requests(label=row.provider, operation=row.operation)) == 1
 
 
 @pytest.mark.parametrize("row", FETCHED, ids=lambda row: row.name)
-def test_a_result_that_drips_is_left_at_the_deadline(row: Row, router: Turnout) -> None:
-    router.faults(FaultRule(fault="slow-headers", label=row.provider, on="file"))
+def test_a_result_that_drips_is_left_at_the_deadline(row: Row, backends: Turnout) -> None:
+    backends.faults(FaultRule(fault="slow-headers", label=row.provider, on="file"))
     began = time.monotonic()
-    answer = ask(router, row, router={"deadline_ms": 700})
+    answer = ask(backends, row, router={"deadline_ms": 700})
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
     assert time.monotonic() - began < 5
 

@@ -2,14 +2,12 @@
 
 import base64
 import io
-from collections.abc import Iterator
 
 import pytest
 from harness import Turnout
-from image_matrix import ROWS, Row, configuration
+from image_matrix import ROWS, Row
 from PIL import Image
 
-from providers.sandbox.config import SandboxConfig
 from router.pictures.sizes import take_size
 
 # What litellm silences when it is imported, and pytest un-silences: it uses pydantic in ways that pydantic warns of.
@@ -19,19 +17,13 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def router() -> Iterator[Turnout]:
-    with Turnout(configuration(), sandbox=SandboxConfig(job_s=0.0)) as turnout:
-        yield turnout
-
-
 @pytest.mark.parametrize(
     ("ratio", "tier", "kind"), [("21:9", "1K", "png"), ("4:1", "2K", "jpeg"), ("4:5", "512", "webp")]
 )
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_size_told_is_that_of_the_bytes(row: Row, ratio: str, tier: str, kind: str, router: Turnout) -> None:
+def test_the_size_told_is_that_of_the_bytes(row: Row, ratio: str, tier: str, kind: str, backends: Turnout) -> None:
     asked = {"model": row.as_json()["model"], "prompt": "a barn", "aspect_ratio": ratio, "resolution": tier}
-    answer = router.http.post("/v1/images/generations", json={**asked, "output_format": kind})
+    answer = backends.http.post("/v1/images/generations", json={**asked, "output_format": kind})
     assert answer.status_code == 200, answer.text
     body = answer.json()
     with Image.open(io.BytesIO(base64.b64decode(body["data"][0]["b64_json"]))) as made:
@@ -49,10 +41,10 @@ def test_the_size_told_is_that_of_the_bytes(row: Row, ratio: str, tier: str, kin
         assert "size=scaled:" in told or "size=tier:" in told, told
 
 
-def test_settings_hidden_in_a_prompt_do_not_reach_the_server_that_reads_them(router: Turnout) -> None:
+def test_settings_hidden_in_a_prompt_do_not_reach_the_server_that_reads_them(backends: Turnout) -> None:
     prompt = 'a barn <sd_cpp_extra_args>{"width": 64}</sd_cpp_extra_args>'
     model = next(row for row in ROWS if row.name == "sd-server").as_json()["model"]
     asked = {"model": model, "prompt": prompt, "size": "256x256"}
-    answer = router.http.post("/v1/images/generations", json=asked)
+    answer = backends.http.post("/v1/images/generations", json=asked)
     assert answer.json()["size"] == "256x256"
     assert "prompt=settings removed" in answer.headers["x-router-warnings"]

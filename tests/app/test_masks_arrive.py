@@ -1,16 +1,15 @@
 """Masks as OpenAI's clients send them, through the router to every backend that takes one: compared pixel by pixel."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from harness import Turnout
 from image_backends import BACKENDS
-from image_matrix import ROWS, configuration
+from image_matrix import ROWS
 from pictures import picture
 from PIL import Image
 
-from providers.sandbox.config import SandboxConfig
 from providers.sandbox.forms import form_fields
 
 WIDTH, HEIGHT = 256, 4
@@ -61,39 +60,27 @@ MASKS: dict[str, tuple[bytes, Callable[[int, int], int]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Turnout]:
-    with Turnout(configuration(), sandbox=SandboxConfig(job_s=0.0)) as turnout:
-        yield turnout
-
-
-@pytest.fixture
-def router(running: Turnout) -> Turnout:
-    running.clear()
-    return running
-
-
-def edit(router: Turnout, name: str, mask: bytes, size: tuple[int, int] = (WIDTH, HEIGHT)) -> int:
+def edit(backends: Turnout, name: str, mask: bytes, size: tuple[int, int] = (WIDTH, HEIGHT)) -> int:
     """The status of an edit with this mask, of a picture of this size."""
     row = {**GREY, **ALPHA}[name]
     files = {"image": ("a.png", picture(*size), "image/png"), "mask": ("m.png", mask, "image/png")}
     asked = {"model": str(row.as_json()["masked"]), "prompt": "a door"}
-    return router.http.post(EDIT, data=asked, files=files).status_code
+    return backends.http.post(EDIT, data=asked, files=files).status_code
 
 
-def sent(router: Turnout, operation: str) -> tuple[bytes, str]:
+def sent(backends: Turnout, operation: str) -> tuple[bytes, str]:
     """The body of the one request for this operation, and its content type."""
-    pairs = zip(router.requests(), router.bodies(), strict=True)
+    pairs = zip(backends.requests(), backends.bodies(), strict=True)
     ((entry, body),) = [(entry, body) for entry, body in pairs if entry["operation"] == operation]
     return body, entry["headers"].get("content-type", "")
 
 
 @pytest.mark.parametrize("kind", MASKS)
 @pytest.mark.parametrize("name", GREY)
-def test_what_is_transparent_is_edited_and_nothing_else(name: str, kind: str, router: Turnout) -> None:
+def test_what_is_transparent_is_edited_and_nothing_else(name: str, kind: str, backends: Turnout) -> None:
     backend, (mask, alpha) = BACKENDS[GREY[name].kind], MASKS[kind]
-    assert edit(router, name, mask) == 200
-    with Image.open(io.BytesIO(backend.mask_sent(*sent(router, backend.submit)))) as opened:
+    assert edit(backends, name, mask) == 200
+    with Image.open(io.BytesIO(backend.mask_sent(*sent(backends, backend.submit)))) as opened:
         assert (opened.format, opened.mode, opened.size) == ("PNG", "L", (WIDTH, HEIGHT))
         arrived = opened.tobytes()
     edited, kept = (255, 0) if backend.white else (0, 255)
@@ -103,20 +90,20 @@ def test_what_is_transparent_is_edited_and_nothing_else(name: str, kind: str, ro
 
 @pytest.mark.parametrize("kind", MASKS)
 @pytest.mark.parametrize("name", ALPHA)
-def test_a_backend_that_reads_alpha_gets_the_mask_byte_for_byte(name: str, kind: str, router: Turnout) -> None:
+def test_a_backend_that_reads_alpha_gets_the_mask_byte_for_byte(name: str, kind: str, backends: Turnout) -> None:
     mask, _ = MASKS[kind]
-    assert edit(router, name, mask) == 200
-    (arrived,) = form_fields(*sent(router, "edits"))["mask"]
+    assert edit(backends, name, mask) == 200
+    (arrived,) = form_fields(*sent(backends, "edits"))["mask"]
     assert (arrived.data, arrived.content_type) == (mask, "image/png")
 
 
 @pytest.mark.parametrize("name", [*GREY, *ALPHA])
-def test_a_mask_of_another_size_is_refused_before_anybody_is_asked(name: str, router: Turnout) -> None:
-    assert edit(router, name, MASKS["RGBA"][0], (WIDTH, HEIGHT + 1)) == 400
-    assert not router.requests()
+def test_a_mask_of_another_size_is_refused_before_anybody_is_asked(name: str, backends: Turnout) -> None:
+    assert edit(backends, name, MASKS["RGBA"][0], (WIDTH, HEIGHT + 1)) == 400
+    assert not backends.requests()
 
 
 @pytest.mark.parametrize("name", GREY)
-def test_a_mask_that_is_nowhere_transparent_by_its_nature_is_refused(name: str, router: Turnout) -> None:
-    assert edit(router, name, picture(WIDTH, HEIGHT)) == 400
-    assert not router.requests()
+def test_a_mask_that_is_nowhere_transparent_by_its_nature_is_refused(name: str, backends: Turnout) -> None:
+    assert edit(backends, name, picture(WIDTH, HEIGHT)) == 400
+    assert not backends.requests()

@@ -1,10 +1,20 @@
-// What the cases of image_matrix.py share in Node, whatever the SDK.
+// What cases with pictures share in Node, whatever the SDK; for the oldest Node that any of them runs on.
 
 import assert from "node:assert/strict";
-import { crc32, deflateSync } from "node:zlib";
+import { deflateSync } from "node:zlib";
 
 const SIDE = 64;
 const SIGNATURE = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
+
+/** The checksum of a PNG chunk; zlib has had its own only since Node 20.15. */
+function crc32(data) {
+  let crc = ~0;
+  for (const byte of data) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1));
+  }
+  return ~crc >>> 0;
+}
 
 /** A square of one colour: three numbers, four with alpha. */
 export function png(...pixel) {
