@@ -3,16 +3,14 @@
 A backend of `image_backends.BACKENDS` is a row by being there; those that tests drive otherwise are listed here.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from image_backends import BACKENDS, Backend
 
 
 @dataclass(frozen=True)
 class Row:
-    """`provider` is the name in the configuration, of type `kind`; `settings` stand there besides its address.
+    """`provider` is the name in the configuration, of type `kind`; `settings` is what it is told besides, as YAML.
 
     `model`, `edits` and `masked` are upstream models that make pictures, change one, and change it under a mask; "": it
     has none. `previews`: a stream shows pictures on the way. `moderates`: its wire says that a filter refused.
@@ -30,7 +28,7 @@ class Row:
     moderates: bool = True
     operation: str = "images"
     fetches: bool = False
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: str = ""
 
     def as_json(self) -> dict[str, object]:
         """The row as client processes read it: models by the names that clients ask for."""
@@ -76,21 +74,16 @@ ROWS = [
         "sd-server", "stable-diffusion-cpp", "stable-diffusion", "stable-diffusion/sd-server",
         "default", "default", "default", operation="submit",
     ),
-    Row("litellm", "any", "litellm", "openai/v1", "gpt-image-2", settings={"model_prefix": "openai/"}),
+    Row("litellm", "any", "litellm", "openai/v1", "gpt-image-2", settings="model_prefix: openai/"),
 ]  # fmt: skip
 CASES = ("b64_json", "url", "three", "edit", "mask", "moderation", "stream")
 
 
 def configuration(**more: object) -> str:
     """A configuration with every provider of the rows, in front of the sandbox; `more` stands at each of them."""
-    providers = {
-        row.provider: {
-            "type": row.kind,
-            "api_key": "k",
-            "base_url": f"{{sandbox}}/p/{row.provider}/{row.path}",
-            **row.settings,
-            **more,
-        }
-        for row in ROWS
-    }
-    return f'providers: {json.dumps(providers)}\nfetch: {{allow_origins: ["{{sandbox}}"]}}\n'
+    each = "".join(f", {name}: {value}" for name, value in more.items())
+    lines = {}
+    for row in ROWS:
+        told = f"type: {row.kind}, api_key: k{each}{row.settings and ', '}{row.settings}"
+        lines[row.provider] = f'  {row.provider}: {{base_url: "{{sandbox}}/p/{row.provider}/{row.path}", {told}}}'
+    return "\n".join(["providers:", *lines.values(), 'fetch: {allow_origins: ["{sandbox}"]}', ""])
