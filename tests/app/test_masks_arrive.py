@@ -12,7 +12,7 @@ from PIL import Image
 
 from providers.sandbox.forms import form_fields
 
-WIDTH, HEIGHT = 256, 4
+WIDTH, HEIGHT = 256, 64  # a flatter picture would look black to those who look for black ones
 EDIT = "/v1/images/edits"
 GREY = {row.name: row for row in ROWS if row.masked and row.kind in BACKENDS}
 ALPHA = {row.name: row for row in ROWS if row.masked and row.kind not in BACKENDS}

@@ -63,7 +63,7 @@ await proveAll(JSON.parse(rows), {
     const files = { image: await picture(), mask: await clear() };
     const asked = images.edit({ model: masked || edits || model, prompt: "a door", ...files });
     if (masked) check(await asked, 1);
-    else await refused(asked, "unsupported_parameter", edits ? "mask" : "image");
+    else await refused(asked, "unsupported_parameter", "mask", ...(edits ? [] : ["image"]));
   },
 
   moderation: async ({ model, moderates }) => {

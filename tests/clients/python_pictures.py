@@ -111,7 +111,7 @@ def mask(row: Row) -> None:
     if row["masked"]:
         check(ask(), 1)
     else:
-        refused(ask, "unsupported_parameter", "mask" if row["edits"] else "image")
+        refused(ask, "unsupported_parameter", "mask", *(() if row["edits"] else ("image",)))
 
 
 def moderation(row: Row) -> None:
