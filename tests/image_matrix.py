@@ -40,13 +40,14 @@ def of_backend(each: Backend) -> Row:
     return Row(
         each.type,
         each.type,
-        each.type,
+        each.protocol or each.type,
         each.path,
         each.model,
         each.edits,
         each.masked,
         operation=each.submit,
         fetches=each.fetches,
+        settings=each.settings,
     )
 
 
