@@ -24,17 +24,23 @@ class LongContext(Struct, frozen=True, kw_only=True):
 
 
 class ImagePrice(Struct, frozen=True, kw_only=True):
-    """USD for one picture of a tier ("1K") or pixel size ("1024x1024"), at a quality (None: any)."""
+    """USD for one picture of a tier ("1K") or pixel size ("1024x1024"), at a quality (None: any).
+
+    Pixel sizes are samples: a size that no row names costs what the row of the nearest one says. `further_megapixel` is
+    what every begun megapixel (1024 x 1024 pixels) after the first adds.
+    """
 
     usd: Decimal
     tier: str | None = None
     size: str | None = None
     quality: str | None = None
+    further_megapixel: Decimal = Decimal(0)
 
 
 class Price(Struct, frozen=True, kw_only=True):
     """One price row. Token prices are USD per million tokens; None is *unknown*, never 0.
 
+    `per_reference` is USD for each picture that an edit starts from, `per_preview` for each that is shown on the way.
     Valid on days `valid_from <= day < valid_to` (UTC); an absent bound is open.
     """
 
@@ -46,6 +52,8 @@ class Price(Struct, frozen=True, kw_only=True):
     image_output: Decimal | None = None
     search_per_1k: Decimal | None = None
     per_image: tuple[ImagePrice, ...] = ()
+    per_reference: Decimal = Decimal(0)
+    per_preview: Decimal = Decimal(0)
     long_context: LongContext | None = None
     valid_from: date | None = None
     valid_to: date | None = None
@@ -82,7 +90,9 @@ class ImageCapabilities(Struct, frozen=True, kw_only=True):
 
     `fixed_tier` is what a model of `ratios` makes that cannot be told a tier. `per_call` is how many pictures one
     upstream call can make; more than that is fanned out. `prompt_chars` is the longest prompt that it reads to the end,
-    in characters; 0: nobody knows.
+    in characters; 0: nobody knows. `quality_tiers`: what `qualities` is to others, a tier is to this model, where the
+    caller leaves the size open. `edits_only`: it makes nothing without a picture to start from. `seconds` are where
+    predictions start at a quality, in place of `image_s`.
     """
 
     tiers: tuple[str, ...] = ()
@@ -96,8 +106,11 @@ class ImageCapabilities(Struct, frozen=True, kw_only=True):
     mask: bool = False
     transparent: bool = False
     qualities: tuple[str, ...] = ()
+    quality_tiers: bool = False
+    edits_only: bool = False
     formats: tuple[str, ...] = ()
     prompt_chars: int = 0
+    seconds: Mapping[str, float] = {}
 
 
 class EmbeddingCapabilities(Struct, frozen=True, kw_only=True):

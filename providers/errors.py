@@ -20,10 +20,11 @@
 `retry_after_s`, or "failure" for the circuit breaker). Nothing is retryable by default.
 """
 
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 Effect = Literal["none", "block", "failure"]
-Resend = Literal["same", "unsigned"]
+Resend = Literal["same", "unsigned", "insist"]
 
 
 class ProviderError(Exception):
@@ -31,9 +32,11 @@ class ProviderError(Exception):
 
     `message` is safe to show to a client: no key, header value, upstream URL or prompt text.
     `status` is the upstream's HTTP status where there was one; `retry_after_s` what it asked us to wait;
-    `billed` is True when the upstream may already have charged for the attempt; `outcome` is the label the
-    attempt carries in metrics. `resend` says how the same upstream may be asked once more before anyone else is: with
-    the same request (the model slipped), or with its thought signatures left out (one of them was refused).
+    `billed` is True when the upstream may already have charged for the attempt, what it said of that stands in
+    `cost_usd` or `tokens` (in, out); `dead` that nothing will come of it for certain, so that another attempt buys no
+    second picture. `outcome` is the label the attempt carries in metrics. `resend` says how the same upstream may be
+    asked once more before anyone else is: with the same request (the model slipped), with its thought signatures left
+    out (one of them was refused), or with more insistence on a picture (it only talked).
     """
 
     failover: ClassVar[bool] = False
@@ -54,6 +57,7 @@ class ProviderError(Exception):
         param: str | None = None,
         outcome: str | None = None,
         billed: bool = False,
+        dead: bool = False,
         resend: Resend | None = None,
     ) -> None:
         super().__init__(message)
@@ -65,6 +69,9 @@ class ProviderError(Exception):
         self.param = param
         self.outcome = outcome or self.default_outcome
         self.billed = billed
+        self.dead = dead
+        self.cost_usd: Decimal | None = None
+        self.tokens: tuple[int, int] | None = None
         self.resend = resend
 
 

@@ -18,6 +18,7 @@ from providers.errors import (
     UnavailableError,
     UpstreamTimeoutError,
 )
+from providers.statuses import is_answer_lost
 
 T = TypeVar("T")
 
@@ -64,7 +65,11 @@ async def run_job(
     When the caller is cancelled, the deadline passes or polling cannot go on, the upstream job is cancelled too, so
     that it stops costing.
     """
-    job_id = await submit()
+    try:
+        job_id = await submit()
+    except ProviderError as exc:
+        exc.billed = exc.billed or is_answer_lost(exc)  # the job may run
+        raise
     lost: ProviderError | None = None
     interval_s = timings.first_s
     submitted = time.monotonic()

@@ -19,7 +19,6 @@ from providers.gemini.credentials import google_tokens
 from providers.gemini.signature_cache import SignatureCache
 from providers.gemini.terms import terms_of
 from providers.ideogram.adapter import IdeogramProvider
-from providers.jobs import JobTimings
 from providers.litellm_sdk.adapter import LitellmProvider
 from providers.midjourney.adapter import MidjourneyProvider
 from providers.midjourney.bridges import BRIDGES
@@ -30,6 +29,7 @@ from providers.options import AzureOptions, Cloud, GeminiOptions, MidjourneyOpti
 from providers.replicate.adapter import ReplicateProvider
 from providers.stability.adapter import StabilityProvider
 from providers.stable_diffusion.adapter import StableDiffusionProvider
+from providers.turns import Crowd, Door, InTurn, Pace
 from providers.upstream import Upstream
 from providers.workflows import Workflow
 
@@ -38,7 +38,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     """What is needed to reach one provider. `type` is a key of the table in `connect`.
 
     `fetcher` opens the URLs of finished pictures; with `fetch_media` also those that callers name. `model_prefix` is
-    what litellm calls the provider (`anthropic/`).
+    what litellm calls the provider (`anthropic/`). At most `max_concurrent` pictures are made at a time.
     """
 
     name: str
@@ -57,6 +57,7 @@ class ProviderSpec(Struct, frozen=True, kw_only=True):
     workflows: Mapping[str, Workflow] = {}
     midjourney: MidjourneyOptions = MidjourneyOptions()
     model_prefix: str = ""
+    max_concurrent: int | None = None
 
 
 class Client(Protocol):
@@ -106,10 +107,23 @@ def connect(specs: Iterable[ProviderSpec], models: Catalogue) -> Connected:
         if isinstance(adapter, ChatProvider):
             chat[spec.name] = adapter
         if isinstance(adapter, ImageProvider):
-            images[spec.name] = adapter
+            crowd = _crowd(spec)
+            images[spec.name] = InTurn(adapter, Door(crowd)) if crowd is not None else adapter
         if isinstance(adapter, EmbeddingProvider):
             embeddings[spec.name] = adapter
     return Connected(chat, images, embeddings, tuple(upstreams))
+
+
+_CROWDS: Mapping[str, Crowd] = {"eachlabs": Crowd(10), "bfl": Crowd(24, {"flux-kontext-max": 6})}
+_EACHLABS_PER_MINUTE = 60  # polls included
+
+
+def _crowd(spec: ProviderSpec) -> Crowd | None:
+    """How many pictures the provider makes at a time: as configured, else what is known of its kind."""
+    usual = _CROWDS.get(spec.type)
+    if spec.max_concurrent is None:
+        return usual
+    return Crowd(spec.max_concurrent, usual.models if usual is not None else {})
 
 
 Built = tuple[ChatProvider | ImageProvider | EmbeddingProvider, Sequence[Client]]
@@ -167,7 +181,8 @@ def _azure(spec: ProviderSpec, models: Catalogue, signatures: SignatureCache) ->
 
 def _eachlabs(spec: ProviderSpec, models: Catalogue) -> Built:
     upstream = _upstream(spec, {"x-api-key": spec.api_key or ""})
-    provider = EachlabsProvider(spec.name, upstream, spec.fetcher, models, JobTimings(), spec.result_hosts)
+    pace = Pace(_EACHLABS_PER_MINUTE)
+    provider = EachlabsProvider(spec.name, upstream, spec.fetcher, models, result_hosts=spec.result_hosts, pace=pace)
     return provider, [upstream]
 
 

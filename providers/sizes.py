@@ -18,6 +18,8 @@ _SHAPE_LOSS = 0.05  # a twentieth of the shape is what nobody sees; beyond it th
 _AREA_LOSS = 0.10
 _SHAPE_WEIGHT = 100.0  # of squares
 _PIXELS = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
+QUALITY_TIERS = {"low": "1K", "standard": "1K", "medium": "1K", "high": "2K", "hd": "2K"}
+"""The tier that stands for a quality, at models that have tiers and no qualities."""
 _SIDES = {"512": 512, "1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}
 
 

@@ -20,6 +20,8 @@ from providers.retry_after import parse_retry_after
 
 # Failures that left the upstream no chance to make a picture.
 _NOT_BILLED = frozenset({"connect_refused", "connect_timeout", "dns", "tls", "protocol", "overloaded", "config"})
+_LOST = frozenset({"reset", "empty_reply"})
+_PROXY_TIMEOUT = 524
 
 
 def status_error(
@@ -48,6 +50,13 @@ def moderation_error(*, status: int | None = None, billed: bool = False) -> Cont
     return ContentBlockedError(
         "the picture was refused by a safety filter", status=status, code="moderation_blocked", billed=billed
     )
+
+
+def is_answer_lost(error: ProviderError) -> bool:
+    """Whether the upstream may have done the work and only its answer is missing: broken off, or a proxy gave up."""
+    if isinstance(error, UnavailableError):
+        return error.status == _PROXY_TIMEOUT or error.outcome in _LOST
+    return isinstance(error, UpstreamTimeoutError) and error.outcome != "connect_timeout"
 
 
 def may_be_billed(error: ProviderError) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import orjson
 from msgspec import Struct, field
 
-from providers.errors import BadRequestError
+from providers.errors import BadRequestError, ProviderError
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
@@ -244,11 +244,25 @@ class ImagePreview(Struct, frozen=True, kw_only=True):
     index: int
 
 
+class LostPictures(Struct, frozen=True, kw_only=True):
+    """A call for some of a request's pictures that failed: from place `index` on, `count` of them."""
+
+    index: int
+    count: int
+    error: ProviderError
+
+
 class ImageResponse(Struct, frozen=True, kw_only=True):
-    """The pictures of one upstream call. `reported_cost_usd` is the provider's own figure where it sends one."""
+    """The pictures of one upstream call, or of several.
+
+    `reported_cost_usd` is the provider's own figure where it sends one. `lost` is how many more may be charged that did
+    not come; `failures` says why, where calls of their own failed.
+    """
 
     model: str
     images: tuple[GeneratedImage, ...]
+    lost: int = 0
+    failures: tuple[LostPictures, ...] = ()
     usage: Usage | None = None
     reported_cost_usd: Decimal | None = None
     warnings: tuple[str, ...] = ()

@@ -143,6 +143,7 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
             midjourney=provider.options.midjourney,
             fetcher=fetcher,
             fetch_media=settings.fetch.enabled,
+            max_concurrent=provider.options.max_concurrent,
         )
         for provider in settings.providers.values()
         if provider.enabled

@@ -1,5 +1,7 @@
 """The adapter for Black Forest Labs: submit a task, poll the address it names, fetch the picture without the key."""
 
+from collections.abc import Callable
+
 from providers.addresses import may_carry_key
 from providers.bfl.translate import Task, error_from, state_of, task_of, to_task
 from providers.catalogue import Catalogue, lookup
@@ -43,22 +45,30 @@ class BflProvider:
         self._timings = timings
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
+        task: Task | None = None
+
+        def accepted(found: Task) -> None:
+            nonlocal task
+            task = found
+
         try:
             request = await with_mask(request, white_is_edit)
             asked = to_task(request, lookup(self._models, self.name, model))
-            task, address = await self._run(model, asked.body)
-            picture = await self._results.picture(address)
+            picture = await self._results.picture(await self._run(model, asked.body, accepted))
         except ProviderError as error:
             error.provider = self.name
+            if task is not None and error.billed:
+                error.cost_usd = task.cost_usd
             raise
-        return ImageResponse(model=model, images=(picture,), reported_cost_usd=task.cost_usd, warnings=asked.warnings)
+        cost_usd = task.cost_usd if task is not None else None
+        return ImageResponse(model=model, images=(picture,), reported_cost_usd=cost_usd, warnings=asked.warnings)
 
-    async def _run(self, model: str, body: bytes) -> tuple[Task, str]:
-        task: Task | None = None
+    async def _run(self, model: str, body: bytes, accepted: Callable[[Task], None]) -> str:
+        """The address of the picture; `accepted` is told of the task as soon as there is one."""
 
         async def submit() -> str:
-            nonlocal task
             task = task_of((await self._upstream.post(f"/{model_path(model)}", body, _error_from)).body)
+            accepted(task)
             if not may_carry_key(task.polling_url, self._upstream.base_url, _DOMAINS):
                 raise BadResponseError("the upstream's task lies elsewhere", outcome="ssrf_block", billed=True)
             return task.polling_url
@@ -69,6 +79,4 @@ class BflProvider:
         async def cancel(_url: str) -> None:
             return
 
-        address = await run_job(submit, poll, cancel, self._timings)
-        assert task is not None, "a job that was polled was submitted"
-        return task, address
+        return await run_job(submit, poll, cancel, self._timings)

@@ -96,7 +96,7 @@ def state_of(body: bytes) -> Pending | Done[str]:
     if status in _MODERATED:
         raise moderation_error(billed=True)
     if status in _FAILED:
-        raise UnavailableError("the image job failed", outcome="job_failed", billed=True)
+        raise UnavailableError("the image job failed", outcome="job_failed", billed=True, dead=True)
     if status == "Task not found":
         raise ModelNotFoundError("the upstream does not know the task", status=404)
     if status != "Ready":

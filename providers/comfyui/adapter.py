@@ -73,7 +73,8 @@ class ComfyProvider:
         except ProviderError as error:
             error.provider = self.name
             raise
-        return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *lost, *refused))
+        lost += refused
+        return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *lost), lost=len(lost))
 
     async def _prompt(self, request: ImageRequest, workflow: Workflow, asked: Asked) -> bytes:
         request = await with_mask(request, clear_white_is_edit)

@@ -124,7 +124,7 @@ def state_of(body: bytes, job: str, workflow: Workflow) -> Pending | Done[tuple[
     if not isinstance(entry, dict) or not isinstance(status, dict):
         return Pending()
     if status.get("status_str") == "error":
-        raise UnavailableError("the image job failed", outcome="job_failed")
+        raise UnavailableError("the image job failed", outcome="job_failed", dead=True)
     if status.get("completed") is not True:
         return Pending()
     outputs = entry.get("outputs")

@@ -102,7 +102,9 @@ def state_of(body: bytes) -> Pending | Done[Result]:
     metrics = answer.get("metrics")
     cost_usd = money_in(metrics.get("cost")) if isinstance(metrics, dict) else None
     if isinstance(status, str) and status.lower() in _FAILED:
-        raise UnavailableError("the image job failed", outcome="job_failed", billed=bool(cost_usd))
+        error = UnavailableError("the image job failed", outcome="job_failed", billed=bool(cost_usd), dead=True)
+        error.cost_usd = cost_usd or None
+        raise error
     if not isinstance(status, str) or status.lower() != "success":
         return Pending()
     url = _first_url(answer.get("output"))

@@ -56,7 +56,8 @@ class FalProvider:
         except ProviderError as error:
             error.provider = self.name
             raise
-        return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *result.warnings, *lost))
+        lost = [*result.warnings, *lost]
+        return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *lost), lost=len(lost))
 
     async def _run(self, model: str, body: bytes) -> Result:
         queued: Queued | None = None

@@ -96,7 +96,7 @@ def status_of(body: bytes) -> Pending | Done[None]:
     if answer.get("error_type") == _POLICY:
         raise moderation_error()
     if answer.get("error"):
-        raise UnavailableError("the image job failed", outcome="job_failed")
+        raise UnavailableError("the image job failed", outcome="job_failed", dead=True)
     return Done(None)
 
 
@@ -134,7 +134,7 @@ def result_error_from(
     """The same for a result: a 5xx that names the request is the app's own failure, and the job's end."""
     error = error_from(status, headers, body, now)
     if status >= 500 and "x-fal-request-id" in headers:
-        return UnavailableError("the image job failed", status=status, outcome="job_failed")
+        return UnavailableError("the image job failed", status=status, outcome="job_failed", dead=True)
     return error
 
 

@@ -25,6 +25,7 @@ from providers.gemini.signature_cache import Recall, SignatureCache
 from providers.gemini.stream import ChunkTranslator
 from providers.gemini.terms import USUAL, Terms
 from providers.gemini.translated import Translated
+from providers.statuses import is_answer_lost
 from providers.streams import ChatStream
 from providers.types import (
     ChatRequest,
@@ -40,6 +41,7 @@ from providers.upstream import ByteStream, Upstream, UpstreamResponse
 from providers.vectors import joined
 
 _MAX_CHOICES = 8
+_NOT_GOOGLES = (None, 524)
 _PREFIXES = ("google/", "gemini/", "models/")
 # A model id stands in a URL path: nothing in it may end the segment or climb out of it.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
@@ -140,6 +142,8 @@ class GeminiProvider:
             return from_image_content(answer.body, model=model, warnings=translated.warnings, per_call=per_call)
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
+            # Google charges nothing for what it answers with 4xx or 5xx, its own 504 included
+            exc.billed = exc.billed or (is_answer_lost(exc) and exc.status in _NOT_GOOGLES)
             raise
 
     async def embeddings(self, request: EmbeddingRequest, model: str) -> EmbeddingResponse:

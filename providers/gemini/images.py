@@ -19,13 +19,13 @@ from providers.gemini.terms import USUAL, Terms, safety_settings
 from providers.gemini.translated import Translated
 from providers.gemini.usage import usage_from_metadata
 from providers.pictures import nearest_ratio, sniff_mime
+from providers.sizes import QUALITY_TIERS
 from providers.types import GeneratedImage, ImageRequest, ImageResponse, ImageSize, JsonObject, JsonValue
 
 _RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 _TIERS = ("512", "1K", "2K", "4K")
 # An undescribed model is taken for a usual one of the third generation.
 _USUAL = ImageCapabilities(tiers=("1K", "2K", "4K"), ratios=_RATIOS, references=14)
-_QUALITIES = {"low": "1K", "standard": "1K", "medium": "1K", "high": "2K", "hd": "2K"}
 _RATIO_LOSS = 0.05  # a twentieth of the shape is what nobody sees; beyond it the caller is told
 _MAX_WORDS = 300
 
@@ -76,7 +76,10 @@ def from_image_content(body: bytes, *, model: str, warnings: tuple[str, ...] = (
     ]
     images = [image for image in (_picture(part) for part in parts) if image is not None]
     if not images:
-        raise _without_picture(data, candidates, parts)
+        error = _without_picture(data, candidates, parts)
+        usage = usage_from_metadata(as_object(data.get("usageMetadata")))
+        error.tokens = (usage.prompt_tokens, usage.completion_tokens)
+        raise error
     return ImageResponse(
         model=as_text(data.get("modelVersion")) or model,
         images=tuple(images[:per_call]),
@@ -112,7 +115,7 @@ def _image_config(request: ImageRequest, able: ImageCapabilities, warnings: list
 
 def _tier(size: ImageSize | None, quality: str | None, able: ImageCapabilities, warnings: list[str]) -> str | None:
     """The tier to ask for: of the pixels when the caller gave any, else of the quality, else the model's own."""
-    by_quality = _QUALITIES.get(quality or "")
+    by_quality = QUALITY_TIERS.get(quality or "")
     explicit = size is not None and size.explicit
     wanted = size.tier if size is not None and explicit else by_quality
     offered = [tier for tier in _TIERS if tier in able.tiers]
@@ -153,4 +156,6 @@ def _without_picture(data: JsonObject, candidates: list[JsonObject], parts: list
         )
     words = scrubbed(" ".join(as_text(part.get("text")) for part in parts).strip())[:_MAX_WORDS]
     message = f"the model answered without a picture: {words}" if words else "the model answered without a picture"
-    return BadResponseError(message, outcome="no_image", code="upstream_no_image", billed=True, resend="same")
+    return BadResponseError(
+        message, outcome="no_image", code="upstream_no_image", billed=True, dead=True, resend="insist"
+    )

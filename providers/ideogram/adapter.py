@@ -37,7 +37,9 @@ class IdeogramProvider:
             error.provider = self.name
             error.billed = error.billed or may_be_billed(error)
             raise
-        return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *made.warnings, *lost))
+        return ImageResponse(
+            model=model, images=tuple(pictures), warnings=(*asked.warnings, *made.warnings, *lost), lost=len(lost)
+        )
 
     async def _ask(self, asked: Outgoing) -> bytes:
         body = form_of(asked.texts, asked.files) if asked.body is None else asked.body

@@ -132,7 +132,7 @@ def _failure(reason: JsonValue, *, moderated: bool = False) -> ProviderError:
     said = reason.lower() if isinstance(reason, str) else ""
     if moderated or any(words in said for words in _REFUSALS):
         return moderation_error(billed=True)
-    return UnavailableError("the image job failed", outcome="job_failed", billed=True)
+    return UnavailableError("the image job failed", outcome="job_failed", billed=True, dead=True)
 
 
 def _empty() -> BadResponseError:

@@ -208,6 +208,7 @@ class OpenAIProvider:
             usage=read.usage,
             reported_cost_usd=read.cost_usd,
             warnings=(*told, *lost),
+            lost=len(lost),
         )
 
     async def _picture(self, item: ImageItem) -> GeneratedImage:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from providers.catalogue import ImageCapabilities, ModelInfo, PixelLimits
 from providers.image_terms import losses_of, own_fields, prompt_of, refuse_unable, require_lossless
+from providers.qualities import nearest_quality, ranked
 from providers.sizes import Fit, fit
 from providers.types import ImageInput, ImageRequest, JsonObject, JsonValue
 
@@ -45,10 +46,6 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     path: str
     body: bytes
     warnings: tuple[str, ...]
-
-
-_RANKS = ("low", "medium", "high", "xhigh", "max")
-_NAMED_RANKS = {"standard": "medium", "hd": "high"}
 
 
 def to_dialect(request: ImageRequest, model: str, info: ModelInfo, dialect: ImageDialect) -> Outgoing:
@@ -98,14 +95,12 @@ def _size(fitted: Fit, dialect: ImageDialect) -> JsonObject:
 
 def _quality(quality: str | None, able: ImageCapabilities) -> tuple[str | None, tuple[str, ...]]:
     """The nearest quality that the model has, and a warning where it is another."""
-    wanted = _NAMED_RANKS.get(quality or "", quality)
-    offered = [name for name in _RANKS if name in able.qualities]
-    if wanted not in _RANKS:
+    wanted = ranked(quality)
+    if wanted is None:
         return None, ()
-    if not offered:
+    nearest = nearest_quality(quality, able.qualities)
+    if nearest is None:
         return None, ("quality=ignored",)
-    place = _RANKS.index(wanted)
-    nearest = min(offered, key=lambda name: abs(_RANKS.index(name) - place))
     return nearest, () if nearest == wanted else (f"quality={nearest}",)
 
 

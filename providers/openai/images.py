@@ -13,6 +13,7 @@ from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
 from providers.pictures import decoded_base64
+from providers.qualities import nearest_quality, ranked
 from providers.sizes import Fit, fit_if_known
 from providers.types import ImageRequest, JsonObject, JsonValue, Usage
 
@@ -22,7 +23,6 @@ IGNORED = ("response_format", "style")
 # What else they know (openai-python 3.52.0). Anything more is answered with 400 `unknown_parameter`, and some clients
 # send every model whatever any model takes.
 _GPT_FIELDS = frozenset({"complexity", "svg", "frame_count", "frame_duration_ms"})
-_GPT_QUALITY = {"standard": "medium", "hd": "high"}
 _COMPRESSED = ("jpeg", "webp")
 
 
@@ -91,7 +91,7 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
         "prompt": _prompt(request) if gpt else request.prompt,
         "n": request.n,
         **_size(fit_if_known(request.size, info.image)),
-        "quality": _GPT_QUALITY.get(request.quality or "", request.quality) if gpt else request.quality,
+        "quality": _gpt_quality(request.quality, info) if gpt else request.quality,
         "background": request.background,
         "output_format": request.output_format,
         "output_compression": request.output_compression if compressed else None,
@@ -106,16 +106,21 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
 
 def image_warnings(request: ImageRequest, model: Spoken, info: ModelInfo) -> tuple[str, ...]:
     """The lossy mappings of `request`: a size that the model does not have, and where it is a GPT image model a seed
-    and others' fields, which it does not know, and negatives, which it reads in the prompt only.
+    and others' fields, which it does not know, negatives, which it reads in the prompt only, and a quality better than
+    those of its generation.
     """
-    lost = fit_if_known(request.size, info.image).warnings
+    lost = list(fit_if_known(request.size, info.image).warnings)
     if not model.gpt:
-        return lost
+        return tuple(lost)
     if request.seed is not None:
-        lost = (*lost, "seed=ignored")
+        lost.append("seed=ignored")
     if request.negative_prompt:
-        lost = (*lost, "negative_prompt=folded into the prompt")
-    return lost + tuple(f"{name}=dropped" for name in request.extra if name not in _GPT_FIELDS and name not in IGNORED)
+        lost.append("negative_prompt=folded into the prompt")
+    wanted, quality = ranked(request.quality), _gpt_quality(request.quality, info)
+    if wanted is not None and quality != wanted:
+        lost.append(f"quality={quality}")
+    lost += [f"{name}=dropped" for name in request.extra if name not in _GPT_FIELDS and name not in IGNORED]
+    return tuple(lost)
 
 
 def spoken(model: str) -> Spoken:
@@ -153,6 +158,12 @@ def from_images(body: bytes, *, model: str) -> ImageAnswer:
         usage=image_usage_from(usage),
         cost_usd=cost_from(usage),
     )
+
+
+def _gpt_quality(quality: str | None, info: ModelInfo) -> str | None:
+    """The nearest one that the model has; `auto` is its own word."""
+    offered = info.image.qualities if info.image is not None else ()
+    return nearest_quality(quality, offered) or ranked(quality) or quality
 
 
 def _streamed(request: ImageRequest, *, stream: bool) -> JsonObject:

@@ -48,7 +48,7 @@ class ReplicateProvider:
         except ProviderError as error:
             error.provider = self.name
             raise
-        return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *lost))
+        return ImageResponse(model=model, images=tuple(pictures), warnings=(*asked.warnings, *lost), lost=len(lost))
 
     async def _run(self, asked: Translated) -> tuple[str, ...]:
         prediction: Prediction | None = None

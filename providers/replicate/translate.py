@@ -102,7 +102,7 @@ def state_of(body: bytes) -> Pending | Done[tuple[str, ...]]:
         words = error.casefold() if isinstance(error, str) else ""
         if any(sign in words for sign in _MODERATED):
             raise moderation_error(billed=True)
-        raise UnavailableError("the image job failed", outcome="job_failed", billed=True)
+        raise UnavailableError("the image job failed", outcome="job_failed", billed=True, dead=True)
     if status != "succeeded":
         return Pending()
     output = answer.get("output")

@@ -28,6 +28,8 @@ _ZEROS = 16 * 1024 * 1024
 
 def refusal(fault: Fault, dialect: str, model: str) -> Answer:
     """The answer of a refusal fault, in the dialect's own error body. `status-N` takes a `message` of one's own."""
+    if fault.name == "html-error":
+        return html_page(int(fault.number("status", 524)))
     if "status" in fault.args:
         return error_answer(dialect, int(fault.args["status"]), fault.text("message", ""))
     if fault.name == "bad-key":

@@ -80,9 +80,14 @@ class JobBook:
 def recipes(prompt: str, fault: str, count: int, **look: Any) -> list[Recipe]:
     """What `count` pictures of one prompt are drawn from, spoilt as a content fault says."""
     return [
-        Recipe(prompt=prompt, black=fault == "black-image", broken=fault == "bad-image", number=number, **look)
+        Recipe(prompt=prompt, black=fault == "black-image", broken=is_broken(fault, number), number=number, **look)
         for number in range(count)
     ]
+
+
+def is_broken(fault: str, number: int) -> bool:
+    """Whether the picture of this number is spoilt into bytes that are none."""
+    return fault == "bad-image" or (fault == "one-bad-image" and number == 0)
 
 
 def size_in(given: Mapping[str, Any]) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 import base64
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from providers.sandbox.exchange import Answer, Incoming
 from providers.sandbox.faults import Fault
 from providers.sandbox.files import Files, Recipe
 from providers.sandbox.forms import Upload
+from providers.sandbox.jobs import is_broken
 from providers.sandbox.openai_rules import refuse
 from providers.sandbox.refusals import JSON, RefusedError, openai_error
 
@@ -41,7 +43,12 @@ _EDIT_FIELDS = _FIELDS | {"image", "images", "mask", "markup", "input_fidelity"}
 _LEGACY_FIELDS = frozenset({"response_format", "style"})  # GPT models refuse them, others take them
 _SIZES_1 = frozenset({"auto", "1024x1024", "1536x1024", "1024x1536"})
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})\Z")
-_QUALITY_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320, "auto": 1056}
+# Of a square of 1024, by generation; other sizes are not told apart here.
+_QUALITY_TOKENS = {
+    "gpt-image-1": {"low": 272, "medium": 1056, "high": 4160},
+    "gpt-image-2.": {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024},
+    "gpt-image-2": {"low": 196, "medium": 1756, "high": 7024},
+}
 _IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 _FORMATS = frozenset({"png", "jpeg", "webp"})
 
@@ -90,7 +97,11 @@ def _check_fields(payload: Json, *, is_gpt: bool, edit: bool) -> None:
         raise refuse(f"Invalid 'n': expected a value between 1 and 10, got {n}.", param="n")
     if (payload.get("output_format") or "png") not in _FORMATS:
         raise refuse(f"Invalid value: '{payload['output_format']}'.", param="output_format")
-    if (quality := payload.get("quality")) is not None and is_gpt and quality not in _QUALITY_TOKENS:
+    if (
+        (quality := payload.get("quality")) is not None
+        and is_gpt
+        and quality not in {"auto", *_qualities(payload["model"])}
+    ):
         raise refuse(f"Invalid value: '{quality}'.", param="quality")
     if payload.get("background") == "transparent" and payload.get("output_format") == "jpeg":
         raise refuse("Transparent background is not supported for jpeg output.", param="background")
@@ -154,7 +165,7 @@ def _recipes(payload: Json, model: str, fault: Fault | None, *, is_gpt: bool) ->
             quality=_integer(payload, "output_compression", 90),
             transparent=payload.get("background") == "transparent",
             black=name == "black-image",
-            broken=name == "bad-image",
+            broken=is_broken(name, number),
             number=number,
         )
         for number in range(_integer(payload, "n", 1))
@@ -216,7 +227,7 @@ def _event(kind: str, data: Json) -> bytes:
 def _usage(payload: Json, count: int, *, edit: bool) -> Json:
     text = tokens_in(payload["prompt"])
     given = len(payload.get("image") or payload.get("images") or ()) * 323 if edit else 0
-    made = count * _QUALITY_TOKENS.get(_quality(payload), 1056)
+    made = count * _qualities(payload["model"]).get(_quality(payload), 1056)
     return {
         "input_tokens": text + given,
         "input_tokens_details": {"text_tokens": text, "image_tokens": given},
@@ -224,6 +235,13 @@ def _usage(payload: Json, count: int, *, edit: bool) -> Json:
         "output_tokens_details": {"text_tokens": 0, "image_tokens": made},
         "total_tokens": text + given + made,
     }
+
+
+def _qualities(model: str) -> Mapping[str, int]:
+    """What the model's generation knows, and the tokens of each; those of the first where it is none of OpenAI's."""
+    name = model.rpartition("/")[2]
+    known = (table for start, table in _QUALITY_TOKENS.items() if name.startswith(start))
+    return next(known, _QUALITY_TOKENS["gpt-image-1"])
 
 
 def _quality(payload: Json) -> str:

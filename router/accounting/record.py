@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.errors import ProviderError
-from providers.types import ImageSize, JsonObject, Usage
+from providers.types import JsonObject, Usage
 from router.accounting.steps import Cost, Enhanced, Purpose, Step, attempt_json, cost_sum, served_by
 from router.routing.cost import actual_cost, usage_cost
 from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
@@ -32,11 +32,14 @@ def utc_day(seconds: float) -> date:
 
 
 class Spent(Struct, frozen=True, gc=False):
-    """What an attempt that was given up after it had brought something has cost. `attempt` is its place in the list."""
+    """What an attempt has cost that did not answer. `usage` None: not counted.
+
+    `attempt` is its place in the list, -1 for one of a step.
+    """
 
     attempt: int
     candidate: Candidate
-    usage: Usage
+    usage: Usage | None
     cost_usd: Decimal | None
     cost_source: str
 
@@ -109,11 +112,13 @@ class RequestRecord(Struct, eq=False):
         usage: Usage | None,
         *,
         images: int = 0,
-        size: ImageSize | None = None,
-        quality: str = "",
+        lost: int = 0,
         reported: Decimal | None = None,
     ) -> None:
-        """Take the answer's token counts (or pictures) and price them at the rates of the day it was asked."""
+        """Take the answer's token counts (or pictures) and price them at the rates of the day it was asked.
+
+        `lost` pictures are charged as well although they did not come.
+        """
         self.usage = usage
         self.images = images
         candidate = self.served_by
@@ -122,9 +127,8 @@ class RequestRecord(Struct, eq=False):
                 candidate.info,
                 usage,
                 utc_day(self.created),
-                images=images,
-                size=size,
-                quality=quality,
+                images=images + lost,
+                features=self.features,
                 reported=reported,
             )
 
@@ -136,6 +140,29 @@ class RequestRecord(Struct, eq=False):
         if cost is None and usage.estimated and price is not None:
             cost, source = usage_cost(price, usage), "estimated"
         self.spent += (Spent(attempt, candidate, usage, cost, "unknown" if cost is None else source),)
+
+    def book_lost(self, step: Step | None = None) -> None:
+        """Book the attempts at pictures that may have been charged and brought none: failed after that, or abandoned.
+
+        What the upstream said of the price counts, else what was expected: a job that nobody waits for any more is
+        usually finished and billed. Those of a `step`, else the request's own.
+        """
+        day = utc_day(self.created)
+        for number, attempt in enumerate(self.attempts if step is None else step.attempts):
+            place = number if step is None else -1
+            error, candidate = attempt.error, attempt.candidate
+            cost, source, usage = candidate.expected_cost_usd, "estimated", None
+            if error is not None:
+                if error.tokens is not None:
+                    usage = Usage(prompt_tokens=error.tokens[0], completion_tokens=error.tokens[1])
+                    cost, source = actual_cost(candidate.info, usage, day, reported=error.cost_usd)
+                elif error.cost_usd is not None:
+                    cost, source = error.cost_usd, "reported"
+                elif not error.billed:
+                    continue
+            elif not attempt.abandoned:
+                continue
+            self.spent += (Spent(place, candidate, usage, cost, "unknown" if cost is None else source),)
 
     def break_off(self, error: ProviderError, usage: Usage, characters: int) -> Candidate:
         """The stream of the last attempt broke after `characters` had been sent: it has failed after all."""
@@ -164,13 +191,12 @@ class RequestRecord(Struct, eq=False):
         """
         if not self.spent and not self.steps:
             return self.usage
-        rounds = [step.usage for step in self.steps if step.purpose == "round" and step.served_by is not None]
-        if all(usage is None for usage in (self.usage, *rounds)) and not self.spent:
-            return None
-        counted = [usage or Usage(estimated=True) for usage in rounds]  # a sum with a gap is no count
-        if self.usage is not None or rounds:
-            counted.append(self.usage or Usage(estimated=True))
-        return Usage.total([*(each.usage for each in self.spent), *counted])
+        counted = [each.usage for each in self.spent if each.usage is not None]
+        own = [step.usage for step in self.steps if step.purpose == "round" and step.served_by is not None]
+        own.append(self.usage)
+        if any(usage is not None for usage in own):
+            counted += [usage or Usage(estimated=True) for usage in own]  # a sum with a gap is no count
+        return Usage.total(counted) if len(counted) > 1 else counted[0] if counted else None
 
     @property
     def total_cost(self) -> tuple[Decimal | None, str]:
@@ -286,7 +312,8 @@ class RequestRecord(Struct, eq=False):
         for spent in self.spent:
             if spent.attempt == place:  # with no cost of its own the request's is that of the attempt that answered
                 cost = None if spent.cost_usd is None else float(spent.cost_usd)
-                shown |= {"usage": spent.usage.to_openai(), "cost_usd": cost, "cost_source": spent.cost_source}
+                usage = spent.usage.to_openai() if spent.usage is not None else None
+                shown |= {"usage": usage, "cost_usd": cost, "cost_source": spent.cost_source}
         return shown
 
 

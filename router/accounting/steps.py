@@ -7,9 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from providers.types import ImageSize, JsonObject, Usage
+from providers.types import JsonObject, Usage
 from router.routing.cost import actual_cost
-from router.routing.plan import Attempt, Candidate
+from router.routing.plan import Attempt, Candidate, Features
 
 Purpose = Literal["rewrite", "critique", "round"]
 Cost = tuple[Decimal | None, str]
@@ -39,16 +39,15 @@ class Step(Struct, eq=False):
         usage: Usage | None,
         *,
         images: int = 0,
-        size: ImageSize | None = None,
-        quality: str = "",
+        features: Features | None = None,
         reported: Decimal | None = None,
     ) -> None:
-        """Take the answer's token counts (or pictures) and price them at the rates of the day."""
+        """Take the answer's token counts (or the pictures that `features` describe) and price them by the day."""
         self.usage = usage
         served = self.served_by
         if served is not None:
             self.cost_usd, self.cost_source = actual_cost(
-                served.info, usage, day, images=images, size=size, quality=quality, reported=reported
+                served.info, usage, day, images=images, features=features, reported=reported
             )
 
     def as_json(self) -> JsonObject:

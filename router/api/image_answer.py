@@ -1,17 +1,21 @@
 """What an image answer says: the pictures in the format that was asked for, and OpenAI's fields around them."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from providers.types import GeneratedImage, ImageRequest, JsonObject, Usage
+from providers.types import GeneratedImage, ImageRequest, JsonObject, LostPictures, Usage
 from providers.xmp import Origin
 from router.accounting.record import RequestRecord
+from router.errors import RouterError
 from router.pictures.provenance import is_signed
 from router.pictures.signing import Signer
 from router.pictures.transcode import pixel_size, to_format
+
+_WEBP_QUALITY = 90
 
 
 class Finished(Struct, frozen=True):
@@ -55,6 +59,28 @@ async def finish(
     return Finished(signed or content, mime, size, image.revised_prompt, unsigned=signed is None)
 
 
+class ResponseTooLargeError(RouterError):
+    """The pictures are made, and too many bytes for one answer."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "response_too_large"
+
+    def __init__(self, limit: int) -> None:
+        advice = "ask with response_format=url, or for fewer or smaller ones"
+        super().__init__(f"the pictures exceed {limit} bytes of base64; {advice}", param="response_format")
+
+
+def fit(pictures: Sequence[Finished], limit: int) -> bool:
+    """Whether all of them together are within `limit` bytes of base64."""
+    return sum(-(-len(each.content) // 3) * 4 for each in pictures) <= limit
+
+
+def smaller(request: ImageRequest) -> ImageRequest:
+    """The request for pictures of fewer bytes, where it leaves the format open."""
+    return replace(request, output_format="webp", output_compression=_WEBP_QUALITY)
+
+
 def described(first: Finished, request: ImageRequest) -> JsonObject:
     """The fields beside the pictures; `first` stands for all."""
     fields: JsonObject = {"output_format": first.output_format}
@@ -81,9 +107,22 @@ def delivery_warnings(pictures: Sequence[Finished], request: ImageRequest) -> tu
     return tuple(found)
 
 
-def told_apart(record: RequestRecord) -> JsonObject:
+def told_apart(record: RequestRecord, failures: Sequence[LostPictures] = ()) -> JsonObject:
     """The router's own object in an answer, where it has something to say there."""
-    return {"router": {"enhance": record.enhance_json()}} if record.enhanced is not None else {}
+    told: JsonObject = {}
+    if record.enhanced is not None:
+        told["enhance"] = record.enhance_json()
+    if failures:
+        told["errors"] = [*_lost_json(failures)]
+    return {"router": told} if told else {}
+
+
+def _lost_json(failures: Sequence[LostPictures]) -> Iterator[JsonObject]:
+    """Each picture that did not come, by its place among those that were asked for."""
+    for each in failures:
+        error = each.error
+        for index in range(each.index, each.index + each.count):
+            yield {"index": index, "provider": error.provider, "code": error.code, "message": error.message}
 
 
 def usage_json(usage: Usage, cost_usd: Decimal | None) -> JsonObject:

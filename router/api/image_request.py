@@ -182,6 +182,7 @@ def _features(request: ImageRequest, key: ClientKey, *, size: ImageSize | None) 
         edit=bool(request.images),
         mask=request.mask is not None,
         transparent=request.background == "transparent",
+        partial_images=request.partial_images,
         hour_utc=int(time.time()) // 3600 % 24,
         key_name=key.name,
         key_tags=key.tags,

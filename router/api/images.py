@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope
 from providers.base import Show
 from providers.errors import ProviderError
 from providers.fetch import Fetcher
-from providers.types import JsonObject, Usage
+from providers.types import ImageRequest, ImageResponse, JsonObject, LostPictures, Usage
 from router.api.body import header
 from router.api.coalescing import Coalescer, fingerprint_of, key_of
 from router.api.detached import Answer, detach, send
@@ -25,7 +25,17 @@ from router.api.enhancing.rewording import reworded
 from router.api.enhancing.state import Enhancing
 from router.api.envelope import Headers
 from router.api.gateway import Exchange, ShuttingDownError, common_headers, header_text, watched
-from router.api.image_answer import Finished, delivery_warnings, described, finish, told_apart, usage_json
+from router.api.image_answer import (
+    Finished,
+    ResponseTooLargeError,
+    delivery_warnings,
+    described,
+    finish,
+    fit,
+    smaller,
+    told_apart,
+    usage_json,
+)
 from router.api.image_jobs import POLL_S, ImageJobs, prefers_async
 from router.api.image_request import ParsedImage
 from router.api.image_stream import ImageEventWriter
@@ -36,6 +46,7 @@ from router.pictures.store import MIME_TYPES, PictureStore, Store
 from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
+
 
 Begin = Callable[[Exchange, ParsedImage], asyncio.Future[Answer]]
 Parse = Callable[[Scope, Receive, Settings, ClientKey, Fetcher | None], Awaitable[ParsedImage]]
@@ -134,15 +145,18 @@ class ImageHandler:
 
     async def _whole(self, exchange: Exchange, parsed: ParsedImage) -> Answer:
         gateway, record = exchange.gateway, exchange.record
-        pictures = await _made(exchange, parsed, self._service)
+        made = await _made(exchange, parsed, self._service)
+        pictures = made.pictures
         items = [await self._item(exchange, parsed, picture) for picture in pictures]
         body: JsonObject = {"created": int(time.time()), "data": list(items), **described(pictures[0], parsed.request)}
         if (usage := record.total_usage) is not None:
             body["usage"] = usage_json(usage, record.answer_cost)
-        body |= told_apart(record)
+        body |= told_apart(record, made.failures)
         record.measure_overhead(gateway.health.now())
-        headers = ((b"content-type", b"application/json"), *common_headers(gateway, record))
-        return Answer(200, headers, orjson.dumps(body))
+        headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
+        if len(items) < parsed.request.n:
+            headers.append((b"x-router-partial", b"%d/%d" % (len(items), parsed.request.n)))
+        return Answer(200, tuple(headers), orjson.dumps(body))
 
     async def _streamed(self, exchange: Exchange, parsed: ParsedImage) -> int:
         """Like `_whole`, as events. What fails after commitment is an error event in a 200."""
@@ -155,7 +169,7 @@ class ImageHandler:
         events = ImageEventWriter(exchange, parsed.request, told)
         try:
             async with events.kept_alive():
-                pictures = await _made(exchange, parsed, self._service, events.preview)
+                pictures = (await _made(exchange, parsed, self._service, events.preview)).pictures
                 usage = usage_json(record.total_usage or Usage(), record.answer_cost)
                 for index, picture in enumerate(pictures):
                     item = await self._item(exchange, parsed, picture)
@@ -190,9 +204,14 @@ class ImageHandler:
         return item
 
 
-async def _made(
-    exchange: Exchange, parsed: ParsedImage, service: ImageService, show: Show | None = None
-) -> tuple[Finished, ...]:
+class _Made(Struct, frozen=True):
+    """What the upstream made, in the format that was asked for, and what of it did not come."""
+
+    pictures: tuple[Finished, ...]
+    failures: tuple[LostPictures, ...] = ()
+
+
+async def _made(exchange: Exchange, parsed: ParsedImage, service: ImageService, show: Show | None = None) -> _Made:
     """Dispatch, account, transcode: the pictures in the format that was asked for. `show` gets previews of the first.
 
     The record holds cost, usage and warnings when this returns.
@@ -204,28 +223,44 @@ async def _made(
     if enhancing is not None:
         request = await reworded(enhancing, service.rewrites)
         plan = enhancing.plan
-    outcome = await draw(gateway, plan, parsed.features, request, record.attempts, show)
+    try:
+        outcome = await draw(gateway, plan, parsed.features, request, record.attempts, show)
+    finally:
+        record.book_lost()
     response = outcome.value
-    record.settle(
-        response.usage,
-        images=len(response.images),
-        size=request.size,
-        quality=request.quality or "",
-        reported=response.reported_cost_usd,
-    )
+    record.settle(response.usage, images=len(response.images), lost=response.lost, reported=response.reported_cost_usd)
     record.served_model = response.model
     if enhancing is not None:
         response = await improved(enhancing, request, outcome)
-    default = gateway.settings.images.default_format
-    pictures = tuple(
-        [await finish(image, request, default, response.model, service.signer) for image in response.images]
-    )
+    pictures, shrunk = await _finished(exchange, parsed, request, response, service.signer)
     told = enhancing.warnings if enhancing is not None else ()
-    lost = delivery_warnings(pictures, request)
+    lost = (*delivery_warnings(pictures, request), *shrunk)
     record.warnings = (*parsed.warnings, *plan.warnings, *told, *response.warnings, *lost)
     if request.partial_images and record.first_content_s is None:
         record.warnings += ("partial_images=ignored: the backend makes none",)
-    return pictures
+    return _Made(pictures, response.failures)
+
+
+async def _finished(
+    exchange: Exchange, parsed: ParsedImage, request: ImageRequest, response: ImageResponse, signer: Signer | None
+) -> tuple[tuple[Finished, ...], tuple[str, ...]]:
+    """The pictures in the format that was asked for, smaller where they would not fit into an answer; and what is told
+    of that. Raises ResponseTooLargeError.
+    """
+    images = exchange.gateway.settings.images
+
+    async def all_as(asked: ImageRequest) -> tuple[Finished, ...]:
+        made = [await finish(each, asked, images.default_format, response.model, signer) for each in response.images]
+        return tuple(made)
+
+    pictures, limit = await all_as(request), images.response_limit_bytes
+    if parsed.delivery != "b64_json" or parsed.stream or fit(pictures, limit):
+        return pictures, ()
+    if request.output_format is None:
+        pictures = await all_as(smaller(request))
+    if not fit(pictures, limit):
+        raise ResponseTooLargeError(limit)
+    return pictures, (f"output_format={pictures[0].output_format}: the answer would exceed {limit} bytes",)
 
 
 def base_url(scope: Scope, settings: Settings) -> str:

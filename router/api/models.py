@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from providers.catalogue import ModelInfo, lookup
+from providers.catalogue import ImagePrice, ModelInfo, Price, lookup
 from providers.types import JsonObject
 from router.api.gateway import Gateway
 from router.errors import UnknownModelError
+from router.routing.picture_cost import picture_cost
 from router.routing.plan import Features
 from router.settings.names import is_direct, resolve_alias
 from router.settings.values import ModelSettings, TargetSettings
@@ -110,8 +111,31 @@ def _facts(info: ModelInfo) -> JsonObject:
         },
     }
     price = info.price_on(datetime.now(UTC).date())
-    if price is not None and price.input is not None and price.output is not None:
-        facts["pricing"] = {"prompt": f"{price.input / 10**6:f}", "completion": f"{price.output / 10**6:f}"}
+    if price is not None:
+        facts |= _prices(info, price)
     if info.retires is not None:
         facts["shutdown_date"] = info.retires.isoformat()  # a string: the SDKs' strict validation refuses a number
     return facts
+
+
+def _prices(info: ModelInfo, price: Price) -> JsonObject:
+    """`pricing`, and of a picture model also what `image_prices` holds; `pricing.image` is what a plain one costs."""
+    pricing: JsonObject = {}
+    if price.input is not None and price.output is not None:
+        pricing = {"prompt": f"{price.input / 10**6:f}", "completion": f"{price.output / 10**6:f}"}
+    plain = picture_cost(info, price, Features(kind="image")) if "image" in info.outputs else None
+    if plain is not None:
+        pricing["image"] = f"{plain:f}"
+    shown: JsonObject = {"pricing": pricing} if pricing else {}
+    if price.per_image:
+        shown["image_prices"] = [_picture_price(row) for row in price.per_image]
+    return shown
+
+
+def _picture_price(row: ImagePrice) -> JsonObject:
+    named = (("tier", row.tier), ("size", row.size), ("quality", row.quality))
+    shown: JsonObject = {name: value for name, value in named if value is not None}
+    shown["usd"] = f"{row.usd:f}"
+    if row.further_megapixel:
+        shown["further_megapixel_usd"] = f"{row.further_megapixel:f}"
+    return shown

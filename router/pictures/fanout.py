@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from providers.base import ImageProvider, PreviewingProvider, Show
 from providers.catalogue import ModelInfo
 from providers.errors import BadRequestError, BadResponseError, ContentBlockedError, ProviderError, RateLimitedError
-from providers.types import ImageRequest, ImageResponse, Usage
+from providers.types import ImageRequest, ImageResponse, LostPictures, Usage
 
 _PARALLEL = 6  # calls of one request at a time: several backends admit no more than ten in all
 
@@ -42,22 +42,22 @@ async def make_pictures(
     finally:
         for task in tasks:
             task.cancel()
-    return _joined(request, results)
+    return _joined(request, counts, results)
 
 
-def _joined(request: ImageRequest, results: list[ImageResponse | BaseException]) -> ImageResponse:
-    failures: list[ProviderError] = []
+def _joined(request: ImageRequest, counts: list[int], results: list[ImageResponse | BaseException]) -> ImageResponse:
+    failures: list[LostPictures] = []
     made: list[ImageResponse] = []
-    for result in results:
+    for place, (count, result) in enumerate(zip(counts, results, strict=True)):
         match result:
             case ImageResponse():
                 made.append(result)
             case ProviderError():
-                failures.append(result)
+                failures.append(LostPictures(index=place * counts[0], count=count, error=result))
             case BaseException():
                 raise result
     if not made:
-        raise min(failures, key=_rank)
+        raise _foremost([each.error for each in failures])
     images = tuple(image for response in made for image in response.images)
     warnings = tuple(dict.fromkeys(warning for response in made for warning in response.warnings))
     return ImageResponse(
@@ -65,12 +65,25 @@ def _joined(request: ImageRequest, results: list[ImageResponse | BaseException])
         images=images,
         usage=_summed(made),
         reported_cost_usd=_reported(made),
+        lost=sum(response.lost for response in made) + sum(each.count for each in failures if each.error.billed),
+        failures=tuple(failures),
         warnings=(*warnings, *_missing(request, len(images))),
     )
 
 
 def _missing(request: ImageRequest, made: int) -> tuple[str, ...]:
     return (f"n={made} of {request.n}",) if made < request.n else ()
+
+
+def _foremost(errors: list[ProviderError]) -> ProviderError:
+    """The failure that the caller can do most about, billed if any of them was, dead if all of those are."""
+    first = min(errors, key=_rank)
+    billed = [error for error in errors if error.billed]
+    costs = [error.cost_usd for error in billed if error.cost_usd is not None]
+    first.dead = all(error.dead for error in billed)
+    first.cost_usd = sum(costs, Decimal(0)) if costs and len(costs) == len(billed) else None
+    first.billed = bool(billed)
+    return first
 
 
 def _rank(error: ProviderError) -> int:

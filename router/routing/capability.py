@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from providers.catalogue import ImageCapabilities, ModelInfo, vector_space
+from providers.catalogue import ModelInfo, vector_space
 from router.routing.plan import Features
 
 
@@ -30,22 +30,10 @@ def find_unfit(info: ModelInfo, features: Features, space: str = "") -> Unfit | 
     """What makes `info` unable to serve, None when nothing does. `space` is the one vectors must lie in, if any."""
     if features.kind == "embedding" and (info.kind == "embedding" or not info.known):
         return _unfit_for_embedding(info, features, space)
-    if features.kind == info.kind == "image" and info.image is not None:
-        return _unfit_for_pictures(info.image, features)
+    if features.kind == "image" and (info.kind == "image" or not info.known):
+        return _unfit_for_image(info, features)
     reason = _incapable(info, features)
     return Unfit(reason) if reason else None
-
-
-def _unfit_for_pictures(able: ImageCapabilities, features: Features) -> Unfit | None:
-    if features.images > able.references and features.edit:
-        return Unfit(f"takes at most {able.references} reference pictures", "image")
-    if features.mask and not able.mask:
-        return Unfit("takes no mask", "mask")
-    if features.transparent and not able.transparent:
-        return Unfit("has no transparent background", "background")
-    if features.n > able.max_n:
-        return Unfit(f"makes at most {able.max_n} pictures a request", "n")
-    return None
 
 
 def _unfit_for_embedding(info: ModelInfo, features: Features, space: str) -> Unfit | None:
@@ -69,8 +57,6 @@ def _incapable(info: ModelInfo, features: Features) -> str:
     """What a chat or image request needs and the model lacks; empty when nothing."""
     if features.kind != info.kind and info.known and not (features.kind == "chat" and info.kind == "image"):
         return f"is {'a chat' if info.kind == 'chat' else f'an {info.kind}'} model"
-    if features.kind == "image":
-        return "makes no pictures" if info.known else ""
     if "text" not in info.outputs and not (features.audio_out and "audio" in info.outputs):
         return "speaks only (modalities: ['audio'])" if "audio" in info.outputs else "does not chat"
     if features.images or features.audio or features.files:
@@ -90,3 +76,20 @@ def _incapable(info: ModelInfo, features: Features) -> str:
     if features.prompt_tokens > info.context_tokens:
         return f"holds {info.context_tokens} tokens, the prompt has about {features.prompt_tokens}"
     return ""
+
+
+def _unfit_for_image(info: ModelInfo, features: Features) -> Unfit | None:
+    image = info.image
+    if image is None:
+        return Unfit("makes no pictures") if info.known else None
+    if features.images > image.references and features.edit:
+        return Unfit(f"takes at most {image.references} reference pictures", "image")
+    if image.edits_only and not features.edit:
+        return Unfit("only edits pictures", "image")
+    if features.mask and not image.mask:
+        return Unfit("takes no mask", "mask")
+    if features.transparent and not image.transparent:
+        return Unfit("has no transparent background", "background")
+    if features.n > image.max_n:
+        return Unfit(f"makes at most {image.max_n} pictures a request", "n")
+    return None

@@ -3,15 +3,14 @@
 from datetime import date
 from decimal import Decimal
 
-from providers.catalogue import ImagePrice, ModelInfo, Price
-from providers.types import ImageSize, Usage
+from providers.catalogue import ModelInfo, Price
+from providers.types import Usage
+from router.routing.picture_cost import picture_cost, pictures_cost
 from router.routing.plan import Features
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
 _MILLIONTH = Decimal("0.000001")
-_IMAGE_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}  # Gemini 3.x output tokens per picture, by tier
-_DEFAULT_PIXELS = "1024x1024"  # what backends make when nobody asked for a size; of the tier 1K
 
 
 def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day: date) -> Decimal | None:
@@ -20,7 +19,7 @@ def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day
     if price is None:
         return None
     if features.kind == "image":
-        return _pictures(price, features.n, features.size, features.quality, features.prompt_tokens)
+        return pictures_cost(info, price, features, features.n)
     prompt_tokens, completion_tokens = features.prompt_tokens, round(output_tokens * features.n)
     tier = price.long_context
     row = price if tier is None or prompt_tokens <= tier.above_tokens else tier
@@ -34,7 +33,7 @@ def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day
     if features.service_tier and features.service_tier in info.tiers:
         cost *= info.tiers[features.service_tier]
     if features.image_out:
-        picture = _one_picture(price, features.size, features.quality)
+        picture = picture_cost(info, price, features)
         return None if picture is None else cost + picture
     return cost
 
@@ -45,13 +44,13 @@ def actual_cost(
     day: date,
     *,
     images: int = 0,
-    size: ImageSize | None = None,
-    quality: str = "",
+    features: Features | None = None,
     reported: Decimal | None = None,
 ) -> tuple[Decimal | None, str]:
     """The cost of an answer and where the figure is from: "reported", "catalogue", "estimated" or "unknown".
 
-    Vectors are priced by their estimated tokens where the upstream counts none: input is all they cost.
+    `images` were made of the request that `features` describe. Vectors are priced by their estimated tokens where the
+    upstream counts none: input is all they cost.
     """
     if reported is None and usage is not None:
         reported = usage.reported_cost_usd
@@ -64,8 +63,8 @@ def actual_cost(
         cost = usage_cost(price, usage, info.tiers.get(usage.tier, _ONE))
         if cost is not None and not counted:
             return cost, "estimated"
-    if price is not None and cost is None and images:
-        cost = _pictures(price, images, size, quality, 0)
+    if price is not None and cost is None and images and features is not None:
+        cost = pictures_cost(info, price, features, images)
     return (cost, "catalogue") if cost is not None else (None, "unknown")
 
 
@@ -110,30 +109,3 @@ def _rates(price: Price, prompt_tokens: int) -> tuple[Decimal | None, Decimal | 
     if tier is None or prompt_tokens <= tier.above_tokens:
         return price.input, price.output, price.cached_input
     return tier.input, tier.output, price.cached_input if tier.cached_input is None else tier.cached_input
-
-
-def _pictures(price: Price, n: int, size: ImageSize | None, quality: str, prompt_tokens: int) -> Decimal | None:
-    one = _one_picture(price, size, quality)
-    if one is None:
-        return None
-    return n * (one + prompt_tokens * (price.input or _ZERO) / _MILLION)
-
-
-def _one_picture(price: Price, size: ImageSize | None, quality: str) -> Decimal | None:
-    tier = size.tier if size else "1K"
-    rows = [row for row in price.per_image if _fits(row, size, tier, quality)]
-    if rows:  # the most specific row wins
-        return max(rows, key=lambda row: (row.size is not None, row.tier is not None, row.quality is not None)).usd
-    if price.image_output is not None:
-        return _IMAGE_TOKENS.get(tier, 1120) * price.image_output / _MILLION
-    return None
-
-
-def _fits(row: ImagePrice, size: ImageSize | None, tier: str, quality: str) -> bool:
-    pixels = str(size) if size else _DEFAULT_PIXELS
-    wanted = quality if quality and quality != "auto" else "medium"
-    return (
-        (row.size is None or row.size == pixels)
-        and (row.tier is None or row.tier == tier)
-        and (row.quality is None or row.quality == wanted)
-    )

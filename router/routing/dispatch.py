@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from msgspec.structs import replace
 
-from providers.errors import ProviderError, UnavailableError, UpstreamTimeoutError
+from providers.errors import ContentBlockedError, ProviderError, UnavailableError, UpstreamTimeoutError
 from providers.timer import Limit
 from router.errors import RouterError
 from router.routing.health import Health
@@ -26,13 +26,14 @@ _RETRY_BACKOFF_S = 0.25
 class AllAttemptsFailedError(RouterError):
     """No candidate answered. The status, type and code are those of the last attempt; `attempts` holds all.
 
-    With no attempt at all it is `unasked`, or 504 when there was no time for one. `retry_after_s` is the shortest wait
-    any upstream asked for.
+    A refusal goes before failures: the caller can do something about it. With no attempt at all it is `unasked`, or 504
+    when there was no time for one. `retry_after_s` is the shortest wait any upstream asked for.
     """
 
     def __init__(self, attempts: Sequence[Attempt], unasked: ProviderError | None = None) -> None:
         self.attempts = tuple(attempts)
-        last = attempts[-1].error if attempts else None
+        refusals = [a.error for a in attempts if isinstance(a.error, ContentBlockedError)]
+        last = refusals[0] if refusals else attempts[-1].error if attempts else None
         self.last = last or unasked or UpstreamTimeoutError("no time was left to ask an upstream")
         errors = [a.error for a in attempts if a.error is not None] or [self.last]
         waits = [error.retry_after_s for error in errors if error.retry_after_s is not None]
@@ -90,9 +91,9 @@ async def dispatch(
         if answer.resend is not None and all(attempt.candidate.resend is None for attempt in attempts):
             waiting.appendleft(replace(run.candidate, retry=True, resend=answer.resend))
             continue
-        if not answer.failover:
+        if not answer.failover and not (plan.policy_failover and isinstance(answer, ContentBlockedError)):
             raise answer
-        if answer.billed and plan.kind == "image":
+        if plan.kind == "image" and answer.billed and answer.failover and not answer.dead:
             break  # a second try could be charged twice
     raise AllAttemptsFailedError(attempts, unasked)
 
@@ -116,7 +117,8 @@ class _Loop(Generic[T]):
 
     def next_run(self, candidate: Candidate) -> Run:
         """An attempt at this candidate, begun now. No time is left when its `budget_s` is not positive."""
-        more = bool(self.waiting) and not self.waiting[0].retry  # a retry comes last
+        # a retry comes last, and after a picture's time is up nobody else is asked
+        more = bool(self.waiting) and not self.waiting[0].retry and self._plan.kind != "image"
         started = self._health.now()
         left_s = self.deadline - started
         timeout_s = self._plan.timeout_s(candidate)
@@ -130,7 +132,9 @@ class _Loop(Generic[T]):
                 return await self._call(run.candidate)
         except TimeoutError:
             error: ProviderError = UpstreamTimeoutError(
-                f"no answer in {run.budget_s:.1f} s", provider=run.candidate.provider
+                f"no answer in {run.budget_s:.1f} s",
+                provider=run.candidate.provider,
+                billed=self._plan.kind == "image",  # a picture may be made, and charged, behind our back
             )
         except ProviderError as exc:
             error = exc

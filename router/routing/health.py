@@ -10,7 +10,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from providers.catalogue import ModelInfo
-from providers.errors import AuthenticationError, ModelNotFoundError, ProviderError, RateLimitedError
+from providers.errors import (
+    AuthenticationError,
+    ModelNotFoundError,
+    ProviderError,
+    QuotaExhaustedError,
+    RateLimitedError,
+)
 from router.routing.budget import HedgeBudget, RetryBudget
 from router.routing.latency import LatencyModel, prompt_factor
 from router.routing.plan import Attempt, Candidate, Features, Prediction
@@ -29,8 +35,10 @@ _PROBE_TIMEOUT_S = 60.0  # a probe that never came back must not wedge the break
 _RATE_LIMIT_DEFAULT_S = 1.0
 _RATE_LIMIT_MAX_S = 3600.0
 _UNAVAILABLE_MAX_S = 60.0
-_AUTH_BLOCK_S = 60.0
+_AUTH_BLOCK_S = 120.0
+_CREDIT_BLOCK_S = 300.0  # nobody pays in sooner, and every request would ask in vain
 _CONFIG_BLOCK_S = 60.0
+_NO_CREDIT = 402
 _OUTPUT_PRIOR_TOKENS = 250.0
 _OUTPUT_PRIOR_WEIGHT = 5.0
 _OUTPUT_TAU_S = 3600.0
@@ -298,6 +306,8 @@ class Health:
 
     def _block(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
         match error:
+            case QuotaExhaustedError() if error.status == _NO_CREDIT and error.retry_after_s is None:
+                self._provider_blocks[candidate.provider] = (now + _CREDIT_BLOCK_S, "out of credit")
             case RateLimitedError():
                 state.rate_limit_streak += 1
                 wait = error.retry_after_s

@@ -7,6 +7,7 @@ import math
 
 from providers.catalogue import ModelInfo
 from router.routing.load import Load
+from router.routing.picture_cost import Asked, asked_of
 from router.routing.plan import Features, Prediction
 from router.routing.slowdown import Slowdown
 
@@ -128,7 +129,7 @@ class LatencyModel:
         self._info = info
         self._ttft: dict[str, DecayedLogNormal] = {}
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
-        self._images: dict[str, DecayedLogNormal] = {}
+        self._images: dict[Asked, DecayedLogNormal] = {}
         self.first_slow, self.rate_slow = Slowdown(), Slowdown()
         self.load = Load()
         self._slow = (1.0, 1.0)
@@ -248,10 +249,15 @@ class LatencyModel:
         return found
 
     def _image_class(self, features: Features) -> DecayedLogNormal:
-        key = f"{features.size.tier if features.size else ''}/{features.quality}"
-        found = self._images.get(key)
+        """That of pictures which are as much work: of the tier and quality that the model would be asked for."""
+        info, able = self._info, self._info.image
+        asked = asked_of(info, features.size, features.quality)
+        if able is not None and not able.qualities:
+            asked = Asked(asked.tier, "")  # whatever was asked for, it is the same work
+        found = self._images.get(asked)
         if found is None:
-            found = self._images[key] = DecayedLogNormal(self._info.image_s)
+            usual_s = able.seconds.get(asked.quality, info.image_s) if able is not None else info.image_s
+            found = self._images[asked] = DecayedLogNormal(usual_s)
         return found
 
 

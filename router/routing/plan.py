@@ -56,6 +56,7 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     edit: bool = False
     mask: bool = False
     transparent: bool = False
+    partial_images: int = 0
     inputs: int = 0
     longest_tokens: int = 0
     token_ids: bool = False
@@ -198,7 +199,8 @@ class Patience(Struct, frozen=True, gc=False):
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt.
 
-    `hedged`: the second may be started beside the first when that one is late.
+    `hedged`: the second may be started beside the first when that one is late. `policy_failover`: the
+    operator wants the next candidate asked where a safety filter refused.
     """
 
     model: str
@@ -211,6 +213,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     stream_mode: StreamMode = "live"
     warnings: tuple[str, ...] = ()
     hedged: bool = False
+    policy_failover: bool = False
 
     def hedge_after_s(self, candidate: Candidate) -> float:
         """How long this candidate may keep the request waiting before a second one is started beside it."""

@@ -24,11 +24,13 @@ from router.routing.resolve import Group, Resolver, Target, shown
 from router.routing.rules import CompiledRules
 from router.settings.values import Settings, Sort
 
+_OFF = "provider off"
+
 
 class NoCandidateError(RouterError):
     """Nobody may serve this request. 400 when the request's own limits or needs are why, 503 when health is.
 
-    `unsupported`: it is `param` that no target can serve, as an upstream itself would say.
+    `lacking`: it is a field of the request (`param`) that no model has a place for.
     """
 
     def __init__(
@@ -38,9 +40,9 @@ class NoCandidateError(RouterError):
         *,
         status: int,
         param: str | None = None,
-        unsupported: bool = False,
+        lacking: bool = False,
     ) -> None:
-        code = "unsupported_parameter" if unsupported else "no_candidate"
+        code = "unsupported_parameter" if lacking else "no_candidate"
         super().__init__(message, param=param, code=code if status == 400 else "upstream_unavailable")
         self.excluded = tuple(excluded)
         self.status_code = status
@@ -154,6 +156,7 @@ class Planner:
             stream_mode=directives.stream_mode or groups[0].stream_mode or routing.stream_mode,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
             hedged=routing.hedge.enabled and features.kind == "chat" and len(healthy) > 1,
+            policy_failover=routing.content_policy_failover,
         )
 
     def _judge(
@@ -287,15 +290,16 @@ def _refusal(features: Features, directives: Directives, excluded: list[Excluded
     if any(entry.blocked_s > 0 for entry in excluded):
         return AllBlockedError(excluded)
     reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in excluded) or "no targets"
-    if all(entry.reason.startswith("provider off") for entry in excluded):
+    if all(entry.reason.startswith(_OFF) for entry in excluded):
         return NoCandidateError(f"no upstream for '{shown(features.model)}' is configured", excluded, status=503)
     message = f"no upstream can serve this request with these limits ({reasons})"
     nearest = nearest_feasible(excluded, features, directives)
     if nearest:
         message = f"{message}. Nearest feasible: {nearest}"
+    able = [entry for entry in excluded if not entry.reason.startswith(_OFF)]
+    lacking = features.kind == "image" and all(entry.param for entry in able)
     param = limiting_field(directives, excluded)
-    unsupported = features.kind == "image" and any(entry.param == param for entry in excluded)
-    return NoCandidateError(message, excluded, status=400, param=param, unsupported=unsupported)
+    return NoCandidateError(message, excluded, status=400, param=param, lacking=lacking)
 
 
 def _in_one_space(group: Group, earlier: Sequence[Group]) -> Group:

@@ -91,6 +91,7 @@ def build_images(shape: ImagesShape, document: Document) -> ImageSettings:
         quota_bytes=_bytes(shape.quota_mib, _IMAGES.quota_bytes),
         default_format=shape.default_format or _IMAGES.default_format,
         variation_prompt=shape.variation_prompt or None,
+        response_limit_bytes=_bytes(shape.response_limit_mib, _IMAGES.response_limit_bytes),
         bucket=None if shape.s3 is None else BucketSettings(**shape.s3.model_dump()),
         signing=None if shape.c2pa is None else _signing(shape.c2pa, document),
     )
@@ -183,6 +184,7 @@ def _provider(
             organization=shape.organization,
             model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),
+            max_concurrent=shape.max_concurrent,
         ),
         line=document.line(loc),
     )

@@ -32,6 +32,7 @@ class ImagePriceShape(Shape):
     tier: Text | None = None
     size: Text | None = None
     quality: Text | None = None
+    further_megapixel: Money | None = None
 
 
 class PriceShape(Shape):
@@ -43,6 +44,8 @@ class PriceShape(Shape):
     image_output: Money | None = None
     search_per_1k: Money | None = None
     per_image: list[ImagePriceShape] = Field(default=[])
+    per_reference: Money | None = None
+    per_preview: Money | None = None
     long_context: LongContextShape | None = None
     valid_from: date | None = None
     valid_to: date | None = None
@@ -79,8 +82,11 @@ class ImageShape(Shape):
     mask: Bool | None = None
     transparent: Bool | None = None
     qualities: list[Text] = Field(default=[])
+    quality_tiers: Bool | None = None
+    edits_only: Bool | None = None
     formats: list[Text] = Field(default=[])
     prompt_chars: _Count | None = None
+    seconds: Mapping[str, Annotated[Float, Field(gt=0)]] = {}
 
 
 class EmbeddingShape(Shape):

@@ -15,11 +15,15 @@ import orjson
 
 from providers.catalogue import Catalogue, EmbeddingCapabilities, Kind, LongContext, ModelInfo, Price, lookup
 from router.settings.catalogue_file import needs_price
+from router.settings.image_prices import IMAGE_MODES, Rows, image_prices
 from router.settings.values import DEFAULT_BASE_URLS, ProviderSettings, TargetSettings
 
 _FILE = "model_prices_and_context_window_backup.json"
-_PREFIX = {"gemini": "gemini/", "openai": ""}
-_KINDS: Mapping[str, Kind] = {"image_generation": "image", "embedding": "embedding"}
+_PREFIX = {
+    "gemini": "gemini/", "openai": "", "xai": "xai/", "bfl": "black_forest_labs/", "fal": "fal_ai/",
+    "stability": "stability/",
+}  # fmt: skip
+_KINDS: Mapping[str, Kind] = {**dict.fromkeys(IMAGE_MODES, "image"), "embedding": "embedding"}
 _MILLION = Decimal(1_000_000)
 _STEPS = (128_000, 200_000, 272_000)  # the prompt sizes at which the file knows a second price
 
@@ -42,7 +46,7 @@ def with_fallback_prices(
     rows = read_price_file()
     found = {}
     for name, (target, key) in looked_up.items():
-        info = _priced(lookup(catalogue, target.provider, target.model), _row(rows, key))
+        info = _priced(lookup(catalogue, target.provider, target.model), rows, _listed(rows, key))
         if info is not None:
             found[name] = info
     return {**catalogue, **found}
@@ -57,7 +61,7 @@ def price_file_path() -> Path | None:
     return path if path.is_file() else None
 
 
-def read_price_file() -> Mapping[str, Mapping[str, object]]:
+def read_price_file() -> Rows:
     """All rows by key; empty when litellm is not installed or its file cannot be read."""
     path = price_file_path()
     if path is None:
@@ -91,19 +95,19 @@ def _key(provider: ProviderSettings, model: str) -> str:
     return f"{prefix}{model}" if direct and prefix is not None else ""
 
 
-def _row(rows: Mapping[str, Mapping[str, object]], key: str) -> Mapping[str, object] | None:
-    """The row of `key`; the models of some vendors stand there without the vendor (`claude-...` of `anthropic/`)."""
+def _listed(rows: Rows, key: str) -> str | None:
+    """The key as the file has it; the models of some vendors stand there without the vendor (`claude-...`)."""
     vendor, _, model = key.partition("/")
-    row = rows.get(key)
-    if row is None and (bare := rows.get(model)) is not None and bare.get("litellm_provider") == vendor:
-        return bare
-    return row
+    if key not in rows and (bare := rows.get(model)) is not None and bare.get("litellm_provider") == vendor:
+        return model
+    return key if key in rows else None
 
 
-def _priced(info: ModelInfo, row: Mapping[str, object] | None) -> ModelInfo | None:
-    if row is None:
+def _priced(info: ModelInfo, rows: Rows, key: str | None) -> ModelInfo | None:
+    if key is None:
         return None
-    price = price_from_row(row, f"litellm {importlib.metadata.version('litellm')} price file")
+    row = rows[key]
+    price = _price(rows, key, f"litellm {importlib.metadata.version('litellm')} price file")
     if price is None:
         return None
     if info.known:
@@ -117,6 +121,13 @@ def _priced(info: ModelInfo, row: Mapping[str, object] | None) -> ModelInfo | No
         max_output_tokens=_count(row, "max_output_tokens", info.max_output_tokens),
         prices=(price,),
     )
+
+
+def _price(rows: Rows, key: str, source: str) -> Price | None:
+    price, pictures = price_from_row(rows[key], source), image_prices(rows, key)
+    if rows[key].get("mode") in IMAGE_MODES and (price is None or price.image_output is None):
+        return Price(per_image=pictures, source=source) if pictures else None
+    return msgspec.structs.replace(price, per_image=pictures) if price is not None and pictures else price
 
 
 def _embedding(row: Mapping[str, object]) -> EmbeddingCapabilities:

@@ -133,6 +133,9 @@ class ProviderShape(Shape):
     azure: AzureShape = Field(default_factory=AzureShape, description="Versions and deployments, for type azure.")
     workflows: Mapping[str, WorkflowShape] = Field(default={}, description="Models of a provider of type comfyui.")
     midjourney: MidjourneyShape = Field(default_factory=MidjourneyShape, description="The bridge, for type midjourney.")
+    max_concurrent: Int | None = Field(
+        default=None, ge=1, description="Pictures it makes at a time. Default: 10 for eachlabs, 24 for bfl, else any."
+    )
     result_hosts: Items[Text] = Field(
         default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
     )
@@ -284,6 +287,9 @@ class ImagesShape(Shape):
     default_format: ImageFormat | None = Field(default=None, description="When the caller names none. Default png.")
     variation_prompt: Text | None = Field(
         default=None, description="What an edit is told for /v1/images/variations. Without it they are answered 410."
+    )
+    response_limit_mib: Float | None = Field(
+        default=None, gt=0, description="Most base64 in one answer, MiB; beyond it WebP or 400. Default 64."
     )
     s3: BucketShape | None = Field(default=None, description="Store them in a bucket instead of the folder.")
     c2pa: SigningShape | None = Field(default=None, description="Sign what models made. Default: no manifest.")

@@ -84,6 +84,7 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     `cloud`, `gemini`: type gemini. `azure`, `midjourney`: of these types. `workflows`, by model: type comfyui.
     `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be fetched from, their subdomains
     included; none: any public host. `model_prefix`: what litellm calls the provider.
+    `max_concurrent`: pictures at a time; None: as many as its kind is known to admit.
     """
 
     cloud: Cloud | None = None
@@ -94,6 +95,7 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     organization: str | None = None
     model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()
+    max_concurrent: int | None = None
 
 
 class ProviderSettings(Struct, frozen=True, kw_only=True):
@@ -249,6 +251,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     `bucket` takes its place.
 
     `variation_prompt` makes an edit of a request for variations; None: there are none. `signing` None: unsigned.
+    `response_limit_bytes` bounds the base64 of an answer.
     """
 
     store_dir: Path = Path("/tmp/turnout-images")  # noqa: S108  a cache: it may vanish, and the directory is made 0700
@@ -256,6 +259,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True):
     quota_bytes: int = 1024 * 1024 * 1024
     default_format: ImageFormat = "png"
     variation_prompt: str | None = None
+    response_limit_bytes: int = 64 * 1024 * 1024
     bucket: BucketSettings | None = None
     signing: SigningSettings | None = None
     enhance: EnhanceSettings = EnhanceSettings()

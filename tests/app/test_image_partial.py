@@ -57,6 +57,11 @@ def check_some_of_four(backends: Turnout, row: Row, fault: str, **args: int) -> 
     made = len(answer.json()["data"])
     assert 0 < made < 4
     assert f"n={made} of 4" in answer.headers["x-router-warnings"]
+    assert answer.headers["x-router-partial"] == f"{made}/4"
+    lost = answer.json()["router"]["errors"]
+    assert len({each["index"] for each in lost}) == len(lost) == 4 - made
+    assert {each["provider"] for each in lost} == {row.provider}
+    assert all(each["code"] and each["message"] for each in lost)
     assert len(backends.requests(label=row.provider, operation=row.operation)) == calls(row)
 
 

@@ -92,3 +92,32 @@ def test_a_failure_of_ours_behind_a_made_picture_is_not_to_be_retried(turnout: C
     assert (answer.status_code, answer.headers.get("x-should-retry")) == (500, "false")
     refused = broken.http.post(GENERATE, json={"model": "m"})
     assert "x-should-retry" not in refused.headers
+
+
+@pytest.mark.parametrize(
+    ("limit_mib", "asked", "status", "kind"),
+    [
+        (64, {}, 200, "png"),
+        (0.1, {}, 200, "webp"),
+        (0.1, {"output_format": "png"}, 400, ""),
+        (0.001, {}, 400, ""),
+        (0.001, {"response_format": "url"}, 200, "png"),
+    ],
+)
+def test_an_answer_holds_only_so_much(
+    turnout: Callable[..., Turnout], limit_mib: float, asked: dict[str, str], status: int, kind: str
+) -> None:
+    router = turnout(
+        "providers:\n  p: {type: openai, api_key: k}\nmodels:\n  m: {targets: [p/gpt-image-2]}\n"
+        f"images: {{response_limit_mib: {limit_mib}}}\n"
+    )
+    answer = router.http.post(GENERATE, json={"model": "m", "prompt": "a barn", "n": 2, **asked})
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["output_format"] == kind
+        assert ("the answer would exceed" in answer.headers.get("x-router-warnings", "")) == (kind == "webp")
+        return
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("response_too_large", "response_format")
+    assert answer.headers["x-should-retry"] == "false"
+    assert router.http.get(f"/v1/requests/{answer.headers['x-request-id']}").json()["cost_usd"] > 0

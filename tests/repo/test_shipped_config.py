@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from providers.catalogue import lookup
+from router.routing.cost import expected_cost
 from router.routing.plan import Features
 from router.routing.rules import compile_rules
 from router.settings import Settings, is_direct, load_settings, resolve_alias, settings_schema
@@ -36,7 +37,7 @@ def test_without_any_key_every_provider_is_off() -> None:
 
 
 def test_the_public_models_are_there(shipped: Settings) -> None:
-    assert set(shipped.models) == {"auto", "gemini-flash", "gemini-pro", "image", "embedding"}
+    assert set(shipped.models) == {"auto", "gemini-flash", "gemini-pro", "image", "image-draft", "embedding"}
     assert [target.name for target in shipped.catalogue_targets["gemini-3.8-flash"]] == ["google/gemini-3.8-flash"]
 
 
@@ -85,11 +86,37 @@ def test_no_model_that_has_ended_is_a_target_or_successor(shipped: Settings) -> 
             assert info.retires is None or info.retires > TODAY, target.name
 
 
-@pytest.mark.parametrize("model", ["gemini-flash", "gemini-pro", "image", "embedding"])
+@pytest.mark.parametrize("model", ["gemini-flash", "gemini-pro", "image", "image-draft", "embedding"])
 def test_every_model_has_a_target_of_known_price(shipped: Settings, model: str) -> None:
     for day in (TODAY, date(2026, 12, 1), date(2027, 1, 1)):
         targets = shipped.models[model].targets
         assert any(lookup(shipped.catalogue, each.provider, each.model).price_on(day) for each in targets)
+
+
+def test_pictures_are_to_be_had_with_any_one_key(shipped: Settings) -> None:
+    targets = {target.provider for name in ("image", "image-draft") for target in shipped.models[name].targets}
+    makers = {name for name, provider in shipped.providers.items() if provider.type not in ("litellm",)}
+    assert makers - targets == {"xroute", "openrouter"}, "who sells models under names of its own"
+
+
+def test_every_picture_model_has_a_price_or_says_that_it_has_none(shipped: Settings) -> None:
+    rows = yaml.safe_load((CONFIG.parent / "models.yaml").read_text())["models"]
+    unpriced = set()
+    for name, info in shipped.catalogue.items():
+        if info.kind != "image":
+            continue
+        assert "prices" in rows[name], f"{name}: an unknown price is said so (prices: [])"
+        cost = expected_cost(info, Features(kind="image", edit=True, images=1), 0, TODAY)
+        if cost is None:
+            assert rows[name]["prices"] == [], name
+            unpriced.add(name)
+        else:
+            assert 0 < cost < 1, name
+    assert "flux-1-1-pro" in unpriced
+    assert all(
+        name.startswith(("doubao-", "replicate/", "together/", "fal/", "ideogram-4-6", "flux-1-1", "midjourney"))
+        for name in unpriced
+    )
 
 
 def test_the_schema_describes_the_shipped_file() -> None:

@@ -111,6 +111,14 @@ async def test_a_black_picture_is_a_refusal_where_filters_say_no_more(backend: B
 
 
 @every([BACKENDS["stable-diffusion"]])
+async def test_one_broken_picture_does_not_spoil_the_others(backend: Backend, models: Catalogue) -> None:
+    async with running(backend, models) as up:
+        up.fault("one-bad-image", on=backend.submit)
+        answer = await up.provider.images(request(n=3), backend.model)
+    assert (len(answer.images), answer.lost, answer.warnings) == (2, 1, ("data[0]=not delivered",))
+
+
+@every([BACKENDS["stable-diffusion"]])
 async def test_an_edit_keeps_the_size_of_its_picture(backend: Backend, models: Catalogue) -> None:
     async with running(backend, models) as up:
         answer = await up.provider.images(request(images=(ImageInput(picture(640, 384), "image/png"),)), "default")

@@ -9,7 +9,7 @@ from builders import DAY, price
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.catalogue import ImagePrice, LongContext, ModelInfo
+from providers.catalogue import ImageCapabilities, ImagePrice, LongContext, ModelInfo
 from providers.types import ImageSize, Usage
 from router.routing.cost import actual_cost, expected_cost, usage_cost
 from router.routing.plan import Features
@@ -127,6 +127,7 @@ BY_SIZE = (
     ImagePrice(usd=Decimal("0.06"), size="1536x1024", quality="medium"),
 )
 FLAT = (ImagePrice(usd=Decimal("0.05")),)
+BY_MEGAPIXEL = (ImagePrice(usd=Decimal("0.03"), further_megapixel=Decimal("0.015")),)
 PICTURES = [
     ("tier", BY_TIER, SQUARE, "", "0.03"),
     ("larger tier", BY_TIER, LARGE, "", "0.11"),
@@ -136,7 +137,14 @@ PICTURES = [
     ("quality", BY_SIZE, SQUARE, "high", "0.16"),
     ("auto is medium", BY_SIZE, SQUARE, "auto", "0.04"),
     ("no size is the square", BY_SIZE, None, "", "0.04"),
-    ("quality nobody priced", BY_SIZE, WIDE, "high", None),
+    ("pixels nobody priced are the nearest", BY_SIZE, WIDE, "high", "0.16"),
+    ("pixels the other way up", BY_SIZE, size(1024, 1536, "1K"), "", "0.06"),
+    ("quality nobody priced", BY_SIZE, WIDE, "low", None),
+    ("an old word for a quality", BY_SIZE, SQUARE, "hd", "0.16"),
+    ("a tier before pixels of another", (*BY_TIER, *BY_SIZE), LARGE, "", "0.11"),
+    ("one begun megapixel", BY_MEGAPIXEL, SQUARE, "", "0.03"),
+    ("a second begun megapixel", BY_MEGAPIXEL, size(1040, 1024, "1K"), "", "0.045"),
+    ("sixteen megapixels", BY_MEGAPIXEL, LARGE, "", "0.255"),
     ("one price for all", FLAT, LARGE, "high", "0.05"),
     ("the most exact row wins", (*FLAT, *BY_TIER, *BY_SIZE), SQUARE, "", "0.04"),
     ("else the less exact", (*FLAT, *BY_TIER, *BY_SIZE), SQUARE, "low", "0.03"),
@@ -154,7 +162,7 @@ def test_a_picture_costs_what_its_row_says(
     each = None if usd is None else Decimal(usd)
     features = Features(kind="image", size=wanted, quality=quality, n=3)
     assert expected_cost(model, features, 0, DAY) == (None if each is None else 3 * each)
-    found = actual_cost(model, None, DAY, images=3, size=wanted, quality=quality)
+    found = actual_cost(model, None, DAY, images=3, features=features)
     assert found == ((None, "unknown") if each is None else (3 * each, "catalogue"))
 
 
@@ -162,6 +170,49 @@ def test_a_picture_without_a_row_is_priced_by_its_tokens() -> None:
     model = ModelInfo(name="m", kind="image", prices=(price("1", "1", image_output=Decimal(30)),))
     assert expected_cost(model, Features(kind="image", prompt_tokens=100), 0, DAY) == Decimal(1120 * 30 + 100) / M
     assert expected_cost(model, Features(kind="image", size=LARGE), 0, DAY) == Decimal(2520 * 30) / M
+
+
+ABLE = ImageCapabilities(tiers=("1K", "2K"), quality_tiers=True, ratios=("1:1",))
+TIERS = tuple(ImagePrice(usd=Decimal(usd), tier=tier) for tier, usd in (("1K", "0.03"), ("2K", "0.05")))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "quality", "usd"),
+    [
+        (size(512, 512, "512"), "", "0.03"),
+        (LARGE, "", "0.05"),
+        (None, "high", "0.05"),
+        (None, "low", "0.03"),
+        (SQUARE, "high", "0.03"),
+        (ImageSize(width=1024, height=1024, tier="1K", explicit=False), "hd", "0.05"),
+    ],
+)
+def test_what_is_made_is_priced_not_what_was_wished(wanted: ImageSize | None, quality: str, usd: str) -> None:
+    model = ModelInfo(name="m", kind="image", image=ABLE, prices=(price("1", None, per_image=TIERS),))
+    assert expected_cost(model, Features(kind="image", size=wanted, quality=quality), 0, DAY) == Decimal(usd)
+
+
+def test_a_quality_beyond_what_the_model_has_is_priced_as_its_best() -> None:
+    model = ModelInfo(
+        name="m",
+        kind="image",
+        image=ImageCapabilities(qualities=("low", "medium", "high")),
+        prices=(price(None, None, per_image=BY_SIZE),),
+    )
+    assert expected_cost(model, Features(kind="image", quality="max"), 0, DAY) == Decimal("0.16")
+
+
+def test_prompt_and_references_are_billed_with_every_call_and_previews_once() -> None:
+    row = price("5", None, per_image=FLAT, per_reference=Decimal("0.008"), per_preview=Decimal("0.003"))
+    one, ten = (
+        ModelInfo(name="m", kind="image", image=ImageCapabilities(per_call=per_call, references=4), prices=(row,))
+        for per_call in (1, 10)
+    )
+    features = Features(kind="image", n=3, images=2, edit=True, prompt_tokens=1000)
+    given = Decimal("0.016") + Decimal("0.005")
+    assert expected_cost(one, features, 0, DAY) == 3 * Decimal("0.05") + 3 * given
+    assert expected_cost(ten, features, 0, DAY) == 3 * Decimal("0.05") + given
+    assert expected_cost(one, Features(kind="image", partial_images=2), 0, DAY) == Decimal("0.056")
 
 
 def test_a_chat_answer_with_a_picture_costs_both() -> None:
@@ -198,12 +249,18 @@ def test_estimated_tokens_have_no_cost() -> None:
 
 def test_pictures_whose_tokens_have_no_price_cost_what_their_row_says() -> None:
     used = usage(100, 1120, image_completion_tokens=1120)
-    assert actual_cost(PAINTER, used, DAY, images=2) == (Decimal("0.10"), "catalogue")
-    assert actual_cost(PAINTER, usage(100, 1120), DAY, images=2) == (Decimal("0.10"), "catalogue")
+    assert actual_cost(PAINTER, used, DAY, images=2, features=Features(kind="image")) == (Decimal("0.10"), "catalogue")
+    assert actual_cost(PAINTER, usage(100, 1120), DAY, images=2, features=Features(kind="image")) == (
+        Decimal("0.10"),
+        "catalogue",
+    )
 
 
 def test_pictures_whose_tokens_nobody_counted_are_not_free() -> None:
-    assert actual_cost(PAINTER, usage(100, 0), DAY, images=2) == (Decimal("0.10"), "catalogue")
+    assert actual_cost(PAINTER, usage(100, 0), DAY, images=2, features=Features(kind="image")) == (
+        Decimal("0.10"),
+        "catalogue",
+    )
 
 
 # --- whatever the numbers

@@ -334,6 +334,51 @@ async def test_a_picture_that_did_not_come_is_asked_for_once_more_although_it_wa
     assert asked == ["a/m", "a/m"], "a third could be charged a third time"
 
 
+async def test_a_picture_that_certainly_will_not_come_is_ordered_elsewhere() -> None:
+    asked: list[str] = []
+    words = BadResponseError("words", outcome="no_image", billed=True, dead=True, resend="insist")
+    script: dict[str, list[Step]] = {"a/m": [words, words], "b/m": ["a picture"]}
+    attempts: list[Attempt] = []
+    outcome = await dispatch(plan(A, B, kind="image"), upstreams(script, asked), real_health(), attempts)
+    assert (asked, outcome.value) == (["a/m", "a/m", "b/m"], "a picture")
+    assert [attempt.candidate.resend for attempt in attempts] == [None, "insist", None]
+
+
+async def test_a_picture_whose_time_is_up_has_all_of_it_and_is_not_ordered_elsewhere() -> None:
+    asked: list[str] = []
+
+    async def call(who: Candidate) -> str:
+        asked.append(who.name)
+        await asyncio.sleep(5)
+        return "late"
+
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A, B, kind="image", deadline_s=0.2), call, real_health(), [])
+    assert asyncio.get_running_loop().time() - began > 0.15
+    assert (asked, caught.value.billed) == (["a/m"], True)
+
+
+async def test_refusals_fail_over_only_where_the_operator_says_so() -> None:
+    refused = ContentBlockedError("no", billed=True)
+    for kind in ("chat", "image"):
+        asked: list[str] = []
+        with pytest.raises(ContentBlockedError):
+            await dispatch(plan(A, B, kind=kind), upstreams({"a/m": [refused]}, asked), real_health(), [])
+        assert asked == ["a/m"]
+        asked.clear()
+        shopping = plan(A, B, kind=kind, policy_failover=True)
+        await dispatch(shopping, upstreams({"a/m": [refused], "b/m": ["yes"]}, asked), real_health(), [])
+        assert asked == ["a/m", "b/m"]
+
+
+async def test_a_refusal_is_told_before_a_failure() -> None:
+    script: dict[str, list[Step]] = {"a/m": [ContentBlockedError("no")], "b/m": [UnavailableError("down")]}
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        await dispatch(plan(A, B, policy_failover=True), upstreams(script, []), real_health(), [])
+    assert isinstance(caught.value.last, ContentBlockedError)
+
+
 async def test_there_is_no_second_request_without_time_for_it() -> None:
     asked: list[str] = []
 

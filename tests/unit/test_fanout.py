@@ -98,6 +98,25 @@ async def test_some_of_n_is_a_success_with_a_warning() -> None:
     assert found.warnings == ("n=1 of 3",)
 
 
+async def test_what_did_not_come_is_told_by_its_place_and_counted_where_it_was_charged() -> None:
+    free, charged = RateLimitedError("slow"), BadResponseError("expired", billed=True)
+    found = await make(Painter(response(2), free, charged), 5, per_call=2)
+    assert [(each.index, each.count, each.error) for each in found.failures] == [(2, 2, free), (4, 1, charged)]
+    assert found.lost == 1
+
+
+async def test_none_of_n_is_billed_if_any_call_was_and_dead_if_all_of_those_are() -> None:
+    dead = UnavailableError("failed", billed=True, dead=True)
+    dead.cost_usd = Decimal("0.04")
+    with pytest.raises(ProviderError) as caught:
+        await make(Painter(RateLimitedError("slow"), dead), 2)
+    assert isinstance(caught.value, RateLimitedError)
+    assert (caught.value.billed, caught.value.dead, caught.value.cost_usd) == (True, True, Decimal("0.04"))
+    with pytest.raises(ProviderError) as caught:
+        await make(Painter(BadResponseError("expired", billed=True), dead), 2)
+    assert (caught.value.billed, caught.value.dead, caught.value.cost_usd) == (True, False, None)
+
+
 async def test_a_backend_that_makes_fewer_than_asked_in_one_call_is_noticed_too() -> None:
     found = await make(Painter(response(2, warnings=("size=ignored",))), 4, per_call=4)
     assert found.warnings == ("size=ignored", "n=2 of 4")

@@ -307,9 +307,20 @@ def test_a_block_is_of_one_target_but_a_refused_key_of_the_whole_provider() -> N
     assert ward.blocked(sibling) == (0.0, "")
     ward.clock.advance(5.0)
     ward.attempt(AuthenticationError("bad key"))
-    assert ward.blocked(sibling) == (60.0, "our key was refused")
+    assert ward.blocked(sibling) == (120.0, "our key was refused")
     assert ward.blocked(other) == (0.0, "")
     assert ward.health.admit(candidate("a/n", last_resort=True))
+
+
+def test_a_provider_without_credit_is_left_alone_for_minutes() -> None:
+    sibling, other = candidate("a/n"), candidate("b/m")
+    ward = Ward()
+    ward.attempt(QuotaExhaustedError("pay", status=402))
+    assert ward.blocked() == ward.blocked(sibling) == (300.0, "out of credit")
+    assert ward.blocked(other) == (0.0, "")
+    ward.clock.advance(300.0)
+    ward.attempt(QuotaExhaustedError("pay", status=402, retry_after_s=5.0))
+    assert (ward.blocked()[0], ward.blocked(sibling)[0]) == (5.0, 0.0)
 
 
 def test_a_missing_model_blocks_that_target() -> None:

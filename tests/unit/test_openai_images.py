@@ -64,6 +64,17 @@ def test_old_qualities_are_mapped_for_gpt_image(asked: str, got: str) -> None:
     assert sent(request(quality=asked), "other-model")["quality"] == asked
 
 
+def test_a_quality_that_the_model_lacks_becomes_its_best_and_is_named() -> None:
+    second = ModelInfo(name="m", kind="image", image=ImageCapabilities(qualities=("low", "medium", "high")))
+    assert sent(request(quality="max"), "gpt-image-2", second)["quality"] == "high"
+    assert image_warnings(request(quality="max"), spoken("gpt-image-2"), second) == ("quality=high",)
+    assert image_warnings(request(quality="hd"), spoken("gpt-image-2"), second) == ()
+    assert sent(request(quality="auto"), "gpt-image-2", second)["quality"] == "auto"
+    with pytest.raises(UnsupportedFieldError) as caught:
+        sent(request(quality="xhigh", strict=True), "gpt-image-2", second)
+    assert caught.value.param == "quality"
+
+
 def test_compression_is_dropped_where_the_format_has_none() -> None:
     assert "output_compression" not in sent(request(output_compression=80), "gpt-image-2")
     assert "output_compression" not in sent(request(output_compression=80, output_format="png"), "gpt-image-2")

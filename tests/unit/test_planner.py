@@ -339,6 +339,7 @@ def test_a_buffered_stream_may_take_as_long_as_a_whole_answer() -> None:
 # --- what a model can do
 
 PICTURES = ImageCapabilities(references=2, mask=False, transparent=False, max_n=4)
+EDITOR = ImageCapabilities(references=1, mask=True, edits_only=True)
 CAPABILITIES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("context", {"context_tokens": 1000}, {"prompt_tokens": 1001}, "holds 1000 tokens, the prompt has about 1001"),
     ("context fits", {"context_tokens": 1000}, {"prompt_tokens": 1000}, ""),
@@ -382,13 +383,20 @@ CAPABILITIES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ),
     ("too many", {"kind": "image", "image": PICTURES}, {"kind": "image", "n": 5}, "makes at most 4 pictures a request"),
     ("no pictures at all", {"kind": "image"}, {"kind": "image"}, "makes no pictures"),
+    ("an editor asked to draw", {"kind": "image", "image": EDITOR}, {"kind": "image"}, "only edits pictures"),
+    (
+        "an editor asked to edit",
+        {"kind": "image", "image": EDITOR},
+        {"kind": "image", "edit": True, "images": 1, "mask": True},
+        "",
+    ),
 ]
-# what a request for pictures has to leave out, as OpenAI itself would name it
-PICTURE_FIELDS = {
+FIELDS = {  # of the request, where one is what the model has no place for
     "takes no mask": "mask",
     "takes at most 2 reference pictures": "image",
     "has no transparent background": "background",
     "makes at most 4 pictures a request": "n",
+    "only edits pictures": "image",
 }
 
 
@@ -405,13 +413,11 @@ def test_a_model_that_cannot_is_excluded_with_what_it_lacks(
         return
     with pytest.raises(NoCandidateError) as caught:
         found.plan(features)
-    assert caught.value.status_code == 400
+    param = FIELDS.get(reason, "model")
+    code = "unsupported_parameter" if reason in FIELDS else "no_candidate"
+    assert (caught.value.status_code, caught.value.param, caught.value.code) == (400, param, code)
     assert [entry.reason for entry in caught.value.excluded] == [reason]
     assert f"a/limited: {reason}" in caught.value.message
-    lacks = PICTURE_FIELDS.get(reason)
-    assert (caught.value.param, caught.value.code) == (
-        (lacks, "unsupported_parameter") if lacks else ("model", "no_candidate")
-    )
 
 
 def test_a_field_that_a_limit_and_not_the_models_ruled_out_is_not_blamed() -> None:

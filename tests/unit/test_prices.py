@@ -3,10 +3,15 @@
 import subprocess
 import sys
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from builders import DAY
 
 from providers.catalogue import Catalogue, ModelInfo, Price, lookup
+from providers.types import ImageSize
+from router.routing.cost import expected_cost
+from router.routing.plan import Features
 from router.settings import ProviderOptions, ProviderSettings, TargetSettings
 from router.settings.prices import price_file_path, price_from_row, read_price_file, with_fallback_prices
 from router.settings.values import DEFAULT_BASE_URLS
@@ -25,6 +30,13 @@ PROVIDERS = {
         type="litellm",
         base_url="http://127.0.0.1:9",
         options=ProviderOptions(model_prefix="anthropic/"),
+    ),
+    "grok": ProviderSettings(name="grok", type="xai", base_url=DEFAULT_BASE_URLS["xai"]),
+    "fal": ProviderSettings(name="fal", type="fal", base_url=DEFAULT_BASE_URLS["fal"]),
+    "flux": ProviderSettings(name="flux", type="bfl", base_url=DEFAULT_BASE_URLS["bfl"]),
+    "stab": ProviderSettings(name="stab", type="stability", base_url=DEFAULT_BASE_URLS["stability"]),
+    "fireworks": ProviderSettings(
+        name="fireworks", type="litellm", base_url="", options=ProviderOptions(model_prefix="fireworks_ai/")
     ),
     "each": ProviderSettings(name="each", type="eachlabs", base_url=DEFAULT_BASE_URLS["eachlabs"]),
 }
@@ -61,6 +73,48 @@ def test_gemini_models_stand_under_their_prefix() -> None:
 def test_an_image_model_is_an_image_model() -> None:
     info = priced("openai/gpt-image-2")
     assert (info.kind, info.prices[0].image_output) == ("image", Decimal("30"))
+
+
+@pytest.mark.parametrize(
+    ("target", "asked", "usd"),
+    [
+        # OpenAI's stand in the column of input prices, under keys of size and quality
+        ("openai/gpt-image-1.5", {"quality": "low"}, "0.009"),
+        ("openai/gpt-image-1.5", {"size": ImageSize(width=1536, height=1024, tier="1K"), "quality": "high"}, "0.2"),
+        ("openai/gpt-image-1.5", {"quality": "auto"}, "0.034"),
+        # Google's flat price is that of the smallest tier
+        ("google/gemini-3.1-flash-image", {}, "0.0672"),
+        ("google/gemini-3.1-flash-image", {"size": ImageSize(width=4096, height=4096, tier="4K")}, "0.1512"),
+        # xAI's output price stands as input, that of low quality under a key without the vendor
+        ("grok/grok-imagine-image", {}, "0.02"),
+        ("grok/grok-imagine-image-2.0", {}, "0.06"),
+        ("fal/fal-ai/nano-banana-2", {"size": ImageSize(width=2048, height=2048, tier="2K")}, "0.12"),
+        # a price per pixel is one per begun megapixel
+        ("fal/fal-ai/flux/dev", {}, "0.025"),
+        ("fal/fal-ai/flux/dev", {"size": ImageSize(width=1280, height=1024, tier="1K")}, "0.05"),
+        ("fal/openai/gpt-image-2", {"quality": "high"}, "0.211"),
+        ("flux/flux-dev", {}, "0.025"),
+        ("stab/stable-image-core", {}, "0.03"),
+    ],
+)
+def test_pictures_are_priced_by_what_the_columns_mean(target: str, asked: dict[str, Any], usd: str) -> None:
+    info = priced(target)
+    assert info.kind == "image"
+    assert expected_cost(info, Features(kind="image", **asked), 0, DAY) == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "stab/inpaint",  # a tenth of the truth
+        "fireworks/accounts/fireworks/models/flux-1-schnell-fp8",  # a price of text tokens
+    ],
+)
+def test_what_cannot_be_the_price_of_a_picture_is_unknown(target: str) -> None:
+    assert f"{PROVIDERS[target.partition('/')[0]].options.model_prefix or 'stability/'}{target.partition('/')[2]}" in (
+        read_price_file()
+    )
+    assert priced(target).prices == ()
 
 
 def test_an_embedding_model_is_an_embedding_model() -> None:

@@ -7,10 +7,16 @@ import pytest
 from builders import candidate, info, plan, price
 
 from providers.catalogue import ImagePrice
-from providers.errors import StreamInterruptedError, UnavailableError
+from providers.errors import (
+    BadResponseError,
+    ProviderError,
+    RateLimitedError,
+    StreamInterruptedError,
+    UnavailableError,
+)
 from providers.types import Usage
 from router.accounting.record import RecentRecords, RequestRecord
-from router.routing.plan import Attempt, Excluded
+from router.routing.plan import Attempt, Excluded, Features
 
 OK = Attempt(candidate=candidate("a/m"), duration_s=2.0)
 FAILED = Attempt(candidate=candidate("b/m"), duration_s=0.5, error=UnavailableError("down", status=503))
@@ -64,13 +70,37 @@ def test_an_answer_is_priced_by_who_served_it() -> None:
     assert (made.cost_usd, made.cost_source) == (None, "unknown")
 
 
+def test_attempts_at_pictures_that_may_be_charged_are_booked_once_each() -> None:
+    def attempt(error: ProviderError | None = None, **more: Any) -> Attempt:
+        return Attempt(candidate=candidate("a/m", expected_cost_usd=Decimal("0.03")), duration_s=1, error=error, **more)
+
+    reported = UnavailableError("failed", billed=True)
+    reported.cost_usd = Decimal("0.04")
+    counted = BadResponseError("words", billed=True)
+    counted.tokens = (1000, 0)
+    made = record(
+        attempt(RateLimitedError("free")), attempt(UnavailableError("x", billed=True)), attempt(reported),
+        attempt(counted), attempt(abandoned=True),
+    )  # fmt: skip
+    made.book_lost()
+    assert [(each.attempt, each.cost_usd, each.cost_source) for each in made.spent] == [
+        (1, Decimal("0.03"), "estimated"),
+        (2, Decimal("0.04"), "reported"),
+        (3, Decimal("0.001"), "catalogue"),
+        (4, Decimal("0.03"), "estimated"),
+    ]
+    assert made.total_cost == (Decimal("0.101"), "estimated")
+    assert made.total_usage == Usage(prompt_tokens=1000)
+
+
 def test_pictures_are_priced_by_their_number_size_and_quality() -> None:
     rows = (ImagePrice(usd=Decimal("0.05"), quality="high"),)
     painter = info("m", kind="image", prices=(price(None, None, per_image=rows),))
     made = record(Attempt(candidate=candidate("a/m", info=painter), duration_s=1.0))
-    made.settle(None, images=3, quality="high")
+    made.features = Features(kind="image", n=3, quality="high")
+    made.settle(None, images=3)
     assert (made.cost_usd, made.images) == (Decimal("0.15"), 3)
-    made.settle(None, images=3, quality="high", reported=Decimal("0.2"))
+    made.settle(None, images=3, reported=Decimal("0.2"))
     assert (made.cost_usd, made.cost_source) == (Decimal("0.2"), "reported")
 
 

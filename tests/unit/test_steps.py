@@ -13,9 +13,10 @@ from providers.types import Usage
 from router.accounting.metrics import Metrics
 from router.accounting.record import RequestRecord
 from router.accounting.steps import Enhanced, Step
-from router.routing.plan import Attempt
+from router.routing.plan import Attempt, Features
 
 PAINTER = info("m", kind="image", prices=(price(None, None, per_image=(ImagePrice(usd=Decimal("0.05")),)),))
+PICTURE = Features(kind="image")
 PAINTED = Attempt(candidate=candidate("a/m", info=PAINTER), duration_s=4.0)
 HELPED = Attempt(candidate=candidate("b/m"), duration_s=1.0)
 FAILED = Attempt(candidate=candidate("c/m"), duration_s=0.5, error=UnavailableError("down", status=503))
@@ -26,6 +27,7 @@ TOKENS = Usage(prompt_tokens=1000, completion_tokens=1000)  # 0.002 USD
 
 def record() -> RequestRecord:
     made = RequestRecord("req_1", "image", "/v1/images/generations", 1_795_200_000.0, 100.0, [].append)
+    made.features = PICTURE
     made.attempts.append(PAINTED)
     made.settle(None, images=1)
     made.enhanced = Enhanced("00ff", rewrite="used", rewrite_model="flash", rounds=2, scores=(4.0, None))
@@ -42,7 +44,7 @@ def helped(made: RequestRecord, *attempts: Attempt, usage: Usage | None = TOKENS
 def once_more(made: RequestRecord, *attempts: Attempt, usage: Usage | None = None) -> Step:
     step = made.begin("round")
     step.attempts.extend(attempts)
-    step.settle(DAY, usage, images=1)
+    step.settle(DAY, usage, images=1, features=PICTURE)
     return step
 
 

@@ -89,8 +89,11 @@ class _Judging:
                 state.warn(f"no further round: {reason}")
                 return None
             step = state.record.begin("round")
-            with state.waiting():
-                outcome = await draw(state.gateway, plan, features, request, step.attempts)
+            try:
+                with state.waiting():
+                    outcome = await draw(state.gateway, plan, features, request, step.attempts)
+            finally:
+                state.record.book_lost(step)
         except (RouterError, ProviderError) as exc:
             state.warn(f"no further round: {why(exc)[1]}")
             return None
@@ -98,9 +101,8 @@ class _Judging:
         step.settle(
             utc_day(state.record.created),
             response.usage,
-            images=len(response.images),
-            size=request.size,
-            quality=request.quality or "",
+            images=len(response.images) + response.lost,
+            features=features,
             reported=response.reported_cost_usd,
         )
         self._made += 1
