@@ -70,6 +70,13 @@ ROWS = [
     ),
     *(of_backend(each) for each in BACKENDS.values()),
     Row("seedream-volcengine", "seedream", "seedream", "seedream/api/v3", *("doubao-seedream-4-5-251128",) * 2),
+    *(
+        Row(
+            name, name, "azure", f"azure{path}", *("gpt-image-2",) * 3,
+            previews=True, settings=f"azure: {{api_version: {version}}}" if version else "",
+        )
+        for name, path, version in (("azure", "/openai/v1", ""), ("azure-dated", "", "2025-04-01-preview"))
+    ),
     # the same type of provider in front of stable-diffusion.cpp
     Row(
         "sd-server", "stable-diffusion-cpp", "stable-diffusion", "stable-diffusion/sd-server",

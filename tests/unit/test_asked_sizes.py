@@ -1,7 +1,8 @@
 """What each backend is asked for, for 14 shapes in 4 tiers, held against a search of all that its vendor offers.
 
 `OFFERS` is written from the vendors' references (read 2026-11-20), not from the catalogue or the adapters: a row says
-what the vendor takes, and everything else follows by trying all of it.
+what the vendor takes, and everything else follows by trying all of it. Midjourney has no row: it reads every ratio, and
+the shapes that its adapter keeps to are a choice of ours. Azure's translator is OpenAI's.
 """
 
 import math
@@ -14,9 +15,11 @@ from typing import Any
 
 import orjson
 import pytest
+from image_backends import WORKFLOWS
 
 from providers.bfl.translate import to_task
 from providers.catalogue import ModelInfo, lookup
+from providers.comfyui.translate import check as check_workflow
 from providers.eachlabs.translate import to_prediction as to_eachlabs
 from providers.eachlabs.translate import warnings_of as eachlabs_warnings
 from providers.errors import UnsupportedFieldError
@@ -113,6 +116,8 @@ OFFERS: Mapping[str, Offer] = {
     "google/gemini-nano-banana-2.1": Shapes(RATIOS, ("1K", "2K", "4K")),
     "openai/gpt-image-2": GPT_IMAGE,
     "openai/gpt-image-2.5-flare": GPT_IMAGE,
+    "openai/gpt-image-2.5-sunburst": GPT_IMAGE,
+    "openai/gpt-image-2.6-flare": GPT_IMAGE,
     "openai/gpt-image-2.6-sunburst": GPT_IMAGE,
     "eachlabs/flux-1-1-pro": Shapes(("1:1", "2:3", "3:2", "3:4", "4:3", "9:16", "16:9")),
     "bfl/flux-2-pro": FLUX_2,
@@ -136,6 +141,7 @@ OFFERS: Mapping[str, Offer] = {
     "seedream/doubao-seedream-4-0-250828": Pixels(16, (240, 16384), (921_600, 16_777_216), 16),
     "seedream/seedream-5-0-260128": Pixels(16, (240, 16384), (921_600, 4_194_304), 16),
     "openrouter/some/model": Anything(8192),
+    "comfyui/text": Pixels(8, (64, 4096)),
     "litellm/some-model": Anything(),
     "litellm/gpt-image-2": GPT_IMAGE,
 }  # fmt: skip
@@ -201,6 +207,11 @@ def by_litellm(request: ImageRequest, model: str, info: ModelInfo) -> Asked:
     return Asked(made.fields, made.warnings)
 
 
+def by_comfyui(request: ImageRequest, model: str, info: ModelInfo) -> Asked:
+    made = check_workflow(request, WORKFLOWS[model], info)
+    return Asked({"width": made.fitted.width, "height": made.fitted.height}, made.warnings)
+
+
 ASKING: Mapping[str, Ask] = {
     "google": by_gemini,
     "openai": lambda request, model, info: Asked(
@@ -221,6 +232,7 @@ ASKING: Mapping[str, Ask] = {
     "xai": by_dialect(XAI),
     "seedream": by_dialect(SEEDREAM),
     "openrouter": by_dialect(OPENROUTER),
+    "comfyui": by_comfyui,
     "litellm": by_litellm,
 }
 

@@ -63,7 +63,7 @@ OPEN_WEBUI = [
     Vector(
         client="Open WebUI, as installed",
         body={"model": "dall-e-2", "prompt": "a cat", "n": 1, "size": "512x512", "response_format": "b64_json"},
-        told=("model=dall-e-2 is served by image", "size=512x512 became"),
+        told=("model=dall-e-2 is served by image",),
     ),
     Vector(
         client="Open WebUI, two of another model and parameters of its administrator",
