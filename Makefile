@@ -8,13 +8,14 @@ PORT   ?= 8080
 CONFIG ?= config/turnout.yaml
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 
-.PHONY: help setup serve test bench simulate lock clean
+.PHONY: help setup serve test bench simulate live lock clean
 
 help:
 	@echo "make serve   run the router on http://$(HOST):$(PORT) (simulated upstreams while no provider key is set)"
 	@echo "make test    format, lint, types, import layers and every test"
 	@echo "make bench   CPU per request against a floor; PEERS=1 adds other gateways"
 	@echo "make simulate  judge routing in virtual time against an oracle and other routers' published rules"
+	@echo "make live    two minutes over real sockets beside LiteLLM: who returns to a target that is well again"
 	@echo "make lock    resolve the dependencies again"
 
 setup: $(VENV)/.runtime
@@ -59,6 +60,9 @@ bench: $(VENV)/.dev
 
 simulate: setup
 	@$(BIN)/turnout simulate
+
+live: $(VENV)/.dev
+	@$(BIN)/python tests/bench/live.py
 
 # Needs uv on the PATH. Universal: one lock for every platform, each file with its hashes.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header

@@ -81,6 +81,13 @@ def is_public(address: str) -> bool:
     return found.is_global and not any(found in block for block in _NOT_PUBLIC_V6)
 
 
+def is_private_host(host: str) -> bool:
+    """Whether a host, as a URL has it, can only be in one's own network: by its number, or by its name."""
+    if _is_literal(host):
+        return not is_public(host)
+    return "." not in host or host.rpartition(".")[2] in _LOCAL_NAMES
+
+
 def parse_address(url: str) -> Address:
     """Take a URL apart. Says nothing about whether it may be fetched.
 
@@ -116,10 +123,7 @@ def require_public(address: Address) -> None:
     """Raises FetchError (`blocked`) for what can be refused before its name is resolved; most cannot be."""
     if address.scheme != "https" or address.port != _PORTS["https"]:
         raise _refused(f"'{address.host}' is asked on https and port 443 only")
-    if _is_literal(address.host):
-        if not is_public(address.host):
-            raise no_public_address(address.host)
-    elif "." not in address.host or address.host.rpartition(".")[2] in _LOCAL_NAMES:
+    if is_private_host(address.host):
         raise no_public_address(address.host)
 
 

@@ -38,6 +38,7 @@ from router.pictures.enhancement.rewrites import Rewrites
 from router.pictures.signing import Signer
 from router.pictures.store import PictureStore, Store, kept_swept
 from router.routing.health import Health
+from router.routing.limits import provider_gates
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
 from router.settings.values import ImageSettings, Settings
@@ -67,7 +68,13 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
     `app.state.gateway` holds the wired objects; the server sets its `draining` flag and calls `cut()`.
     """
     routing = settings.routing
-    health = Health(clock, retry_share=routing.retry_budget, hedge_share=routing.hedge.max_extra)
+    health = Health(
+        clock,
+        retry_share=routing.retry_budget,
+        hedge_share=routing.hedge.max_extra,
+        gates=provider_gates(settings.providers.values()),
+        queue=routing.queue,
+    )
     fetch = settings.fetch
     fetcher = Fetcher(trusted_origins=fetch.allow_origins, timeout_s=fetch.timeout_s, max_bytes=fetch.max_bytes)
     connected = connect(_specs(settings, fetcher), settings.catalogue)
@@ -143,7 +150,7 @@ def _specs(settings: Settings, fetcher: Fetcher) -> list[ProviderSpec]:
             midjourney=provider.options.midjourney,
             fetcher=fetcher,
             fetch_media=settings.fetch.enabled,
-            max_concurrent=provider.options.max_concurrent,
+            max_concurrent=provider.max_concurrency,
         )
         for provider in settings.providers.values()
         if provider.enabled

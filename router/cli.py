@@ -1,4 +1,4 @@
-"""The command line: `turnout serve | check | schema | simulate | images batch`.
+"""The command line: `turnout serve | check | schema | simulate | eval | images batch`.
 
 Exit codes: 0, 2 for a configuration, a name or a file that cannot be used; of a batch 1 for prompts that were not made,
 130 when it was interrupted.
@@ -178,6 +178,30 @@ def batch(
     except SettingsError as exc:
         _refuse(exc.problems)
     except OSError as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(2) from exc
+
+
+@app.command("eval")
+def evaluate(
+    data: Annotated[Path, typer.Option(help="CSV or CSV.gz of prompts with both models' correctness.")],
+    pair: Annotated[str, typer.Option(help="Only pairs of models whose name holds this.")] = "",
+    tiers: Annotated[int, typer.Option(min=2, help="Tiers of the ladder.")] = 3,
+    price_ratio: Annotated[float, typer.Option(min=0.01, help="The strong model's price of a token, weak = 1.")] = 3.2,
+    resamples: Annotated[int, typer.Option(min=1, help="Resamples for the intervals.")] = 100,
+    least: Annotated[int, typer.Option(min=1, help="Fewest prompts of a group that is shown.")] = 300,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there; `-`: to stdout.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Write a picture to this folder (`turnout[plots]`).")] = None,
+) -> None:
+    """Judge the score of tiers on prompts of which a weak and a strong model's answers are known."""
+    # here and not above: it imports what reads requests, 0.3 s
+    from router.evaluate.command import run
+    from router.evaluate.data import DataError
+    from router.evaluate.report import Plan
+
+    try:
+        run(data, pair, Plan(tiers=tiers, price_ratio=price_ratio, resamples=resamples, least=least), json_file, plots)
+    except (DataError, OSError) as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(2) from exc
 

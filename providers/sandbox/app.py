@@ -12,8 +12,9 @@ import logging
 import random
 import re
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import orjson
 
@@ -52,6 +53,7 @@ from providers.sandbox.stable_diffusion import StableDiffusion
 
 _PATH = re.compile(r"(?:/p/([^/]+))?/([a-z-]+)(/.*)?\Z")
 _MINUTE_S = 60.0
+_FREE = frozenset({"models", "count", "cache", "file"})  # no quota counts them
 _log = logging.getLogger(__name__)
 
 
@@ -88,6 +90,7 @@ class Sandbox:
             "files": self._files,
         }
         self._recent: dict[tuple[str, str], deque[float]] = {}
+        self._under_way: Counter[tuple[str, str]] = Counter()
         self._serial = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,7 +126,8 @@ class Sandbox:
         try:
             route = self._dialects[dialect].route(incoming)
             entry.operation, entry.model = route.operation, route.model
-            await self._answer(exchange, entry, incoming, route)
+            with self._place(entry):
+                await self._answer(exchange, entry, incoming, route)
         except RefusedError as refused:
             await self._send(exchange, entry, refused.answer)
 
@@ -188,10 +192,26 @@ class Sandbox:
             message = f"The request is malformed ({type(exc).__name__})."
             raise RefusedError(error_answer(entry.dialect, 400, message)) from exc
 
+    @contextmanager
+    def _place(self, entry: Entry) -> Iterator[None]:
+        """One of the requests that its model takes at a time. Raises RefusedError (429) when all are taken."""
+        limit = self.config.parallel_of(entry.label, entry.model)
+        if limit is None or entry.operation in _FREE:
+            yield
+            return
+        key = (entry.label, entry.model)
+        if self._under_way[key] >= limit:
+            raise RefusedError(error_answer(entry.dialect, 429))
+        self._under_way[key] += 1
+        try:
+            yield
+        finally:
+            self._under_way[key] -= 1
+
     def _quota(self, entry: Entry) -> None:
         """Count the request against its model's quota. Raises RefusedError (429) beyond it."""
         limit = self.config.quota_of(entry.label, entry.model)
-        if limit is None or entry.operation in ("models", "count", "cache", "file"):
+        if limit is None or entry.operation in _FREE:
             return
         recent = self._recent.setdefault((entry.label, entry.model), deque())
         now = time.monotonic()

@@ -43,8 +43,9 @@ class FaultRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class SandboxConfig(Struct, frozen=True, kw_only=True):
     """The whole configuration of a sandbox.
 
-    Keys of `latency` and `quota_rpm` are `label/model`, `model`, `label/*` or `*`; the first of these that exists wins.
-    `quota_rpm` is requests per minute, beyond which the dialect's own 429 is answered. `gemini_models` maps further
+    Keys of `latency`, `quota_rpm` and `parallel` are `label/model`, `model`, `label/*` or `*`; the first of these that
+    exists wins. `quota_rpm` is requests per minute, beyond which the dialect's own 429 is answered; `parallel` requests
+    at a time, beyond which it is a 429 that names no time. `gemini_models` maps further
     Gemini model names to the known one they behave like; any name works in the OpenAI and Eachlabs dialects, except
     that a non-empty `openai_models` makes every other name a 404. `api_keys`, when not empty, are the only keys taken;
     otherwise every key is, except those beginning with `invalid`. `openai_strict` refuses unknown chat fields as
@@ -54,6 +55,7 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     seed: int = 0
     latency: Mapping[str, Latency] = {}
     quota_rpm: Mapping[str, int] = {}
+    parallel: Mapping[str, int] = {}
     faults: tuple[FaultRule, ...] = ()
     api_keys: frozenset[str] = frozenset()
     gemini_models: Mapping[str, str] = {}
@@ -78,6 +80,10 @@ class SandboxConfig(Struct, frozen=True, kw_only=True):
     def quota_of(self, label: str, model: str) -> int | None:
         """Requests per minute of one model at one provider; None: unlimited."""
         return _lookup(self.quota_rpm, label, model)
+
+    def parallel_of(self, label: str, model: str) -> int | None:
+        """Requests that one model at one provider takes at a time; None: any number."""
+        return _lookup(self.parallel, label, model)
 
 
 _DEFAULT_LATENCY = Latency()

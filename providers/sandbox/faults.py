@@ -72,6 +72,7 @@ FAULTS: Mapping[str, tuple[str, str]] = {
     "safety": ("content", "the answer was cut by a safety filter (images: moderation)"),
     "malformed-function-call": ("content", "a broken tool call"),
     "max-tokens-no-text": ("content", "the whole output budget went into thinking"),
+    "other-text": ("content", "the answer is text=no JSON, and finish=stop (or length)"),
     "finish-before-text": ("content", "an empty finished candidate precedes the text"),
     "unknown-finish": ("content", "a finish reason nobody has heard of, with content"),
     "usage-missing": ("content", "no token counts"),

@@ -185,6 +185,10 @@ def spoiled(chunks: list[Chunk], fault: Fault | None, told: Told) -> list[Chunk]
             return [{key: value for key, value in chunks[-1].items() if key != "candidates"}]
         case "blocked-prompt":
             return [_blocked(told, fault.text("reason", "PROHIBITED_CONTENT"))]
+        case "other-text":
+            candidate = _candidate([{"text": fault.text("text", "no JSON")}])
+            candidate["finishReason"] = _FINISH[fault.text("finish", "stop")]
+            return [_chunk(told, [candidate], told.reply.tokens)]
         case "finish-before-text":
             early = _chunk(told, [{"content": {"role": "model"}, "finishReason": "STOP", "index": 0}], 0)
             return [early, *chunks] if len(chunks) > 1 else chunks

@@ -51,7 +51,7 @@ class _Told:
         self._payload = payload
         self._key = key
         self._fault = fault.name if fault else ""
-        self._replies = [_spoiled(reply, self._fault) for reply in replies]
+        self._replies = [_spoiled(reply, fault) if fault else reply for reply in replies]
         self._head: Json = {
             "id": identifier("chatcmpl-", key, 28),
             "created": int(time.time()),
@@ -161,14 +161,17 @@ def _pieces(text: str) -> list[str]:
     return [word if number == 0 else " " + word for number, word in enumerate(words) if number or word]
 
 
-def _spoiled(reply: Reply, fault: str) -> Reply:
-    match fault:
+def _spoiled(reply: Reply, fault: Fault) -> Reply:
+    match fault.name:
         case "empty-candidate" | "no-image":
             return Reply(thought_tokens=reply.thought_tokens)
         case "safety" | "image-safety":
             return Reply(thought_tokens=reply.thought_tokens)
         case "max-tokens-no-text":
             return Reply(finish="length", thought_tokens=64)
+        case "other-text":
+            text = fault.text("text", "no JSON")
+            return Reply(text=text, finish=fault.text("finish", "stop"), tokens=tokens_in(text))
         case "malformed-function-call" if not reply.calls:
             return Reply(calls=(Call("get_weather", {"city": "Oslo"}),), finish="calls", tokens=8)
         case _:

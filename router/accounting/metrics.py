@@ -3,6 +3,7 @@
 Labels come from configuration only: a model that only a client's text named is counted as "(other)".
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,14 +14,17 @@ from prometheus_client.registry import Collector
 
 from providers.catalogue import Catalogue
 from providers.types import Usage
+from router.accounting.calibration import RATIOS, wait_of
 from router.accounting.instruments import Distribution, Tally
 from router.accounting.record import RequestRecord
 from router.accounting.steps import Enhanced
+from router.routing.dispatch import WeakAnswerError
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 _OVERHEAD = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.25, 1)
+_WAITS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 _RATE = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
 _OTHER = "(other)"
@@ -47,6 +51,9 @@ class Metrics:
         )
         self._failovers = Tally(
             "router_failovers", "Attempts given up in favour of the next.", ("reason",), registry=registry
+        )
+        self._escalations = Tally(
+            "router_escalations", "Weak answers asked for again a tier higher.", ("reason",), registry=registry
         )
         self._overhead = Distribution(
             "router_overhead_seconds",
@@ -75,6 +82,19 @@ class Metrics:
             "router_stream_repairs",
             "Streams that broke off while another candidate could go on, by the target that broke.",
             ("provider", "model", "outcome"),
+            registry=registry,
+        )
+        self._shed = Tally(
+            "router_shed",
+            "Requests turned away because the router or every upstream had no room for them.",
+            ("model", "reason"),
+            registry=registry,
+        )
+        self._queued = Distribution(
+            "router_queue_wait_seconds",
+            "Time that requests waited for an upstream to have room, those turned away included.",
+            ("model",),
+            bounds=_WAITS,
             registry=registry,
         )
         self._hedges = Tally("router_hedges", "Second candidates started early.", ("outcome",), registry=registry)
@@ -120,6 +140,19 @@ class Metrics:
             bounds=_RATE,
             registry=registry,
         )
+        self._ratio = Distribution(
+            "router_prediction_ratio",
+            "Actual over predicted: seconds to a stream's first content (ttft), to a whole answer (total), cost.",
+            ("provider", "model", "kind"),
+            bounds=RATIOS,
+            registry=registry,
+        )
+        self._late = Tally(
+            "router_prediction_late",
+            "Answers that took longer than their predicted 95th percentile: one in twenty, if predictions are right.",
+            ("provider", "model", "kind"),
+            registry=registry,
+        )
         registry.register(_StateCollector(self._known, health, catalogue))
 
     def record(self, record: RequestRecord) -> None:
@@ -127,10 +160,15 @@ class Metrics:
         model = record.model if record.model in self._known else _OTHER
         self._requests.labels(model, str(record.status)).inc()
         self._overhead.observe(record.overhead_s)
+        if record.shed:
+            self._shed.labels(model, record.shed).inc()
         attempts = record.attempts
         self._count_attempts(attempts)
         if record.enhanced is not None:
             self._count_enhanced(record, record.enhanced)
+        queued_s = record.queued_s + sum(attempt.queued_s for attempt in attempts)
+        if queued_s:
+            self._queued.labels(model).observe(queued_s)
         for spent in record.spent:
             self._of(spent.candidate).book(spent.usage, spent.cost_usd, spent.cost_source)
         mend = record.mend
@@ -173,7 +211,9 @@ class Metrics:
             self._attempts.labels(attempt.candidate.provider, self._label(attempt.candidate), outcome).inc()
             if attempt.hedge:
                 self._hedges.labels(_HEDGES.get(outcome, "failed")).inc()
-            if not (position == last or attempt.outrun):
+            if isinstance(attempt.error, WeakAnswerError):
+                self._escalations.labels(attempt.error.reason).inc()
+            elif not (position == last or attempt.outrun):
                 self._failovers.labels(outcome).inc()
 
     def _label(self, candidate: Candidate) -> str:
@@ -191,6 +231,11 @@ class _Served:
         self._duration = metrics._duration.labels(provider, model)
         self._first = metrics._first.labels(provider, model)
         self._rate = metrics._rate.labels(provider, model)
+        self._cost_ratio = metrics._ratio.labels(provider, model, "cost")
+        self._waits = {
+            kind: (metrics._ratio.labels(provider, model, kind), metrics._late.labels(provider, model, kind))
+            for kind in ("ttft", "total")
+        }
 
     def observe(self, record: RequestRecord) -> None:
         metrics = self._metrics
@@ -202,6 +247,15 @@ class _Served:
             if usage is not None and usage.completion_tokens > 1:
                 writing = record.duration_s - record.first_content_s
                 self._rate.observe(writing / (usage.completion_tokens - 1))
+        wait = wait_of(record)
+        if wait is not None:
+            ratio, late = self._waits[wait.kind]
+            ratio.observe(wait.actual_ms / max(wait.predicted_ms, 1e-3))
+            if wait.actual_ms > wait.p95_ms:
+                late.inc()
+            expected, cost = record.attempts[-1].candidate.expected_cost_usd, record.cost_usd
+            if expected and cost is not None and not record.interrupted:
+                self._cost_ratio.observe(float(cost) / float(expected))
         if record.images:
             metrics._images.labels(*self._labels).inc(record.images)
 
@@ -229,13 +283,26 @@ class _StateCollector(Collector):
         labels = ["provider", "model"]
         breaker = GaugeMetricFamily("router_breaker_state", "0 closed, 1 half-open, 2 open.", labels=labels)
         blocked = GaugeMetricFamily("router_blocked_seconds", "Seconds a target stays blocked.", labels=labels)
+        limits = GaugeMetricFamily(
+            "router_concurrency_limit", "Attempts that may be under way at a target.", labels=labels
+        )
+        waiting = GaugeMetricFamily(
+            "router_queue_length", "Requests that wait for an upstream to have room.", labels=["model"]
+        )
         now = self._health.now()
         for (provider, model), state in self._health.targets().items():
             if f"{provider}/{model}" in self._known:
                 breaker.add_metric([provider, model], _BREAKER[state.breaker(now)])
                 blocked.add_metric([provider, model], max(0.0, state.blocked_until - now))
-        yield breaker
-        yield blocked
+                limit = state.limit(now)
+                if limit is not None:
+                    limits.add_metric([provider, model], limit)
+        lengths: Counter[str] = Counter()
+        for name, length in self._health.queue.lengths.items():
+            lengths[name if name in self._known else _OTHER] += length
+        for name, length in lengths.items():
+            waiting.add_metric([name], length)
+        yield from (breaker, blocked, limits, waiting)
         age = GaugeMetricFamily("router_price_age_days", "Days since a model's price was checked.", labels=["model"])
         today = datetime.now(UTC).date()
         for name, info in self._catalogue.items():

@@ -13,6 +13,7 @@ from providers.errors import ProviderError
 from providers.types import JsonObject, Usage
 from router.accounting.steps import Cost, Enhanced, Purpose, Step, attempt_json, cost_sum, served_by
 from router.routing.cost import actual_cost, usage_cost
+from router.routing.ladder import Tiering
 from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
 from router.settings.values import StreamMode
 
@@ -59,12 +60,15 @@ class Mend(Struct, frozen=True, gc=False):
 class RequestRecord(Struct, eq=False):
     """Collects what happens to one request; `close()` hands it to `on_close` once, later calls are ignored.
 
-    `created` is Unix time; other times are monotonic seconds. `attempts` is the list dispatch appends to; `fetch_s` is
-    the time that went into media by URL before. `interrupted` is set when a stream broke off after its first content;
+    `created` is Unix time; other times are monotonic seconds. `choices` is how many answers or pictures were asked for,
+    `attempts` the list dispatch appends to; `fetch_s` is the time that went into media by URL before. `shed` says why
+    the router had no room for it, and `queued_s` how long it had waited by then. `interrupted` is set when a stream
+    broke off after its first content;
     such a request still has status 200 on the wire. `usage` and `cost_usd` are those of the attempt that answered,
-    `spent` has what others cost, `steps` are further calls for the same request, which took `steps_s` in all, and the
-    totals are what was billed for the request. Once closed it keeps what it can
-    show and not the plan: thousands of those would push what the next request needs out of the processor's caches.
+    `given` is its place where that is not the last (a weak answer, and no better one came), `spent` has what others
+    cost, `steps` are further calls for the same request, which took `steps_s` in all, and the totals are what was
+    billed for the request. Once closed it keeps what it can show and not the plan: thousands of those would push what
+    the next request needs out of the processor's caches.
     """
 
     id: str
@@ -78,6 +82,7 @@ class RequestRecord(Struct, eq=False):
     key_name: str = ""
     stream: bool = False
     features: Features | None = None
+    choices: int = 1
     plan: Plan | None = None
     served_model: str = ""
     usage: Usage | None = None
@@ -92,10 +97,14 @@ class RequestRecord(Struct, eq=False):
     steps: tuple[Step, ...] = ()
     steps_s: float = 0.0
     enhanced: Enhanced | None = None
+    queued_s: float = 0.0
+    shed: str = ""
     overhead_s: float = 0.0
     warnings: tuple[str, ...] = ()
     reason: str | None = None
     excluded: tuple[Excluded, ...] = ()
+    tiering: Tiering | None = None
+    given: int | None = None
     interrupted: bool = False
     error_code: str | None = None
     status: int = 0
@@ -105,6 +114,8 @@ class RequestRecord(Struct, eq=False):
     @property
     def served_by(self) -> Candidate | None:
         """The candidate that answered, if one did."""
+        if self.given is not None:
+            return self.attempts[self.given].candidate
         return served_by(self.attempts)
 
     def settle(
@@ -163,6 +174,11 @@ class RequestRecord(Struct, eq=False):
             elif not attempt.abandoned:
                 continue
             self.spent += (Spent(place, candidate, usage, cost, "unknown" if cost is None else source),)
+
+    def give_after_all(self, attempt: int) -> None:
+        """The answer of an attempt that was given up is given to the client: what it cost is what the answer costs."""
+        self.given = attempt
+        self.spent = tuple(spent for spent in self.spent if spent.attempt != attempt)
 
     def break_off(self, error: ProviderError, usage: Usage, characters: int) -> Candidate:
         """The stream of the last attempt broke after `characters` had been sent: it has failed after all."""
@@ -234,9 +250,9 @@ class RequestRecord(Struct, eq=False):
 
     def measure_overhead(self, now: float) -> float:
         """Note the seconds so far that were not spent waiting for others; called when the answer starts."""
-        ours_s = now - self.started - self.fetch_s - self.steps_s
+        ours_s = now - self.started - self.fetch_s - self.steps_s - self.queued_s
         for attempt in self.attempts:
-            ours_s -= attempt.duration_s - attempt.beside_s
+            ours_s -= attempt.duration_s - attempt.beside_s + attempt.queued_s
         self.overhead_s = ours_s if ours_s > 0 else 0.0
         return self.overhead_s
 
@@ -249,7 +265,9 @@ class RequestRecord(Struct, eq=False):
         self.error_code = error_code
         self.duration_s = now - self.started
         if self.plan is not None:
-            self.reason, self.excluded = self.plan.reason, self.plan.excluded
+            self.reason, self.excluded, self.tiering = self.plan.reason, self.plan.excluded, self.plan.tiering
+        if self.features is not None:
+            self.choices = self.features.n
         self.plan = self.features = None
         self.on_close(self)
 
@@ -270,6 +288,7 @@ class RequestRecord(Struct, eq=False):
             "interrupted": self.interrupted,
             "seam": self._seam_json(),
             "reason": self.reason,
+            "tier": tier_json(self.tiering),
             "served_by": self.served_by.name if self.served_by else None,
             "served_model": self.served_model or None,
             "duration_ms": round(self.duration_s * 1000, 3),
@@ -315,6 +334,30 @@ class RequestRecord(Struct, eq=False):
                 usage = spent.usage.to_openai() if spent.usage is not None else None
                 shown |= {"usage": usage, "cost_usd": cost, "cost_source": spent.cost_source}
         return shown
+
+
+def tier_json(tiering: Tiering | None) -> JsonObject | None:
+    """What a ladder has decided, as the dry run and the record of a request show it; tiers count from 1."""
+    if tiering is None:
+        return None
+    score = tiering.score
+    return {
+        "model": tiering.model,
+        "tiers": [str(tier) for tier in tiering.tiers],
+        "tier": tiering.tier + 1,
+        "tier_by_score": tiering.scored + 1,
+        "max_tier": tiering.limit + 1,
+        "cost_quality": tiering.cost_quality,
+        "score": round(score.value, 4),
+        "parts": {
+            "question": round(score.question, 4),
+            "conversation": round(score.conversation, 4),
+            "output": round(score.output, 4),
+            "tools": round(score.tools, 4),
+            "effort": round(score.effort, 4),
+        },
+        "note": tiering.note.strip(" ,()") or None,
+    }
 
 
 class RecentRecords:

@@ -107,6 +107,7 @@ def attempt_json(attempt: Attempt) -> JsonObject:
         "outcome": attempt.outcome,
         "status": attempt.error.status if attempt.error else None,
         "duration_ms": round(attempt.duration_s * 1000, 3),
+        "queued_ms": round(attempt.queued_s * 1000, 3),
         "predicted_ms": round(candidate.prediction.total_ms, 1),
         "predicted_ttft_ms": round(candidate.prediction.ttft_ms, 1),
         "expected_cost_usd": None if expected is None else float(expected),

@@ -10,8 +10,10 @@ from msgspec.structs import replace
 
 from providers.streams import PrimedStream, prime
 from providers.types import ChatResponse
+from router.accounting.record import RequestRecord
 from router.api.chat_request import ParsedChat
 from router.api.envelope import Headers
+from router.api.escalation import Escalation, escalation_of
 from router.api.gateway import Exchange, Gateway, common_headers, watched
 from router.api.media import load_media
 from router.api.streaming.buffered import answer_buffered
@@ -20,6 +22,7 @@ from router.api.streaming.live import asked_of, relay, settle
 from router.api.streaming.outrun import discard_answers, discard_streams
 from router.api.streaming.repair import MendingStream
 from router.api.streaming.wire import Begun, Wire
+from router.api.withheld import unless_withheld, unless_withheld_stream
 from router.routing.dispatch import Discard, dispatch
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
 
@@ -28,7 +31,10 @@ async def answer_chat(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int
     """Plan, dispatch and answer; gives the status sent."""
     record = exchange.record
     record.model, record.stream, record.features = parsed.request.model, parsed.request.stream, parsed.features
-    record.plan = exchange.gateway.plan(parsed.features, parsed.directives)
+    plan = record.plan = exchange.gateway.plan(parsed.features, parsed.directives)
+    tiering, health = plan.tiering, exchange.gateway.health
+    if tiering is not None:
+        health.tiers.keep(tiering.model, parsed.features, tiering.tier, health.now())
     answer = _stream(exchange, parsed, wire) if parsed.request.stream else _whole(exchange, parsed, wire)
     return await watched(exchange, answer)
 
@@ -37,11 +43,13 @@ async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
     await load_media(exchange, parsed.request)
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
-    response = (await complete(gateway, parsed, plan, record.attempts, discard_answers(record))).value
+    escalation: Escalation[ChatResponse] | None = escalation_of(exchange, parsed, plan)
+    discard = discard_answers(record)
+    response = (await complete(gateway, parsed, plan, record.attempts, discard, record, escalation)).value
     now = gateway.health.now()
     settle(exchange, parsed, response.usage)
     record.served_model = response.model
-    record.warnings = wire.told((*plan.warnings, *response.warnings))
+    record.warnings = wire.told((*record.plan.warnings, *response.warnings) if record.plan else response.warnings)
     record.measure_overhead(gateway.health.now())
     headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
     headers.append((b"openai-processing-ms", str(round((now - record.started) * 1000)).encode()))
@@ -55,20 +63,31 @@ async def complete(
     plan: Plan,
     attempts: list[Attempt],
     discard: Discard[ChatResponse] | None = None,
+    record: RequestRecord | None = None,
+    escalation: Escalation[ChatResponse] | None = None,
 ) -> Outcome[ChatResponse]:
     """A whole answer from one of the plan's candidates; what it tells of their latency is learned.
 
-    Without `discard` nobody is asked beside a late one.
+    Without `discard` nobody is asked beside a late one, without `escalation` nobody for a weak answer's sake. `record`
+    books what a filter withheld, where that fails over.
     """
 
     async def call(candidate: Candidate) -> ChatResponse:
         provider = gateway.chat_providers[candidate.provider]
-        return await provider.complete(asked_of(candidate, parsed.request), candidate.model)
+        response = await provider.complete(asked_of(candidate, parsed.request), candidate.model)
+        if record is not None and plan.failover.content_policy:
+            response = unless_withheld(record, candidate, response)
+        if escalation is None:
+            return response
+        return escalation.judge(candidate, response, response.choices, response.usage)
 
-    outcome = await dispatch(plan, call, gateway.health, attempts, discard)
+    if escalation is None:
+        outcome = await dispatch(plan, call, gateway.health, attempts, discard)
+    else:
+        outcome = await escalation.dispatch(call, discard)
     served, tokens = outcome.served_by, outcome.value.usage.completion_tokens
     latency = gateway.health.target(served.provider, served.model, served.info).latency
-    latency.observe_whole(parsed.features, outcome.attempts[-1].duration_s, tokens, gateway.health.now())
+    latency.observe_whole(served.asked(parsed.features), outcome.attempts[-1].duration_s, tokens, gateway.health.now())
     return outcome
 
 
@@ -85,7 +104,8 @@ async def _stream(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
 
     async def call(candidate: Candidate) -> PrimedStream:
         provider = gateway.chat_providers[candidate.provider]
-        return await prime(await provider.stream(asked_of(candidate, request), candidate.model))
+        stream = await prime(await provider.stream(asked_of(candidate, request), candidate.model))
+        return await unless_withheld_stream(record, candidate, stream) if plan.failover.content_policy else stream
 
     outcome = await dispatch(plan, call, gateway.health, record.attempts, discard_streams(record))
     stream: Begun = outcome.value
@@ -95,6 +115,9 @@ async def _stream(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
     try:
         return await relay(exchange, parsed, wire, Outcome(stream, outcome.attempts), idle_s)
     finally:
+        served = record.served_by  # not who broke off: that one's end was told when it did
+        if served is not None:
+            gateway.health.written(served)
         await stream.aclose()
 
 

@@ -15,15 +15,14 @@ from providers.types import ChatRequest, JsonValue
 from router.api.body import require_utf8
 from router.api.chat_fields import check_fields, flag, wants_usage
 from router.api.chat_shape import MessagesShape
+from router.api.conversation import conversation_key, thread_key
 from router.api.directives import take_directives
 from router.errors import InvalidRequestError
 from router.routing.plan import Directives, Features
+from router.routing.token_ratio import AUDIO_TOKENS, FILE_TOKENS, IMAGE_TOKENS
 from router.settings.values import ClientKey
 
 _BYTES_PER_TOKEN = 4.0
-_IMAGE_TOKENS = 1120
-_AUDIO_TOKENS = 1000
-_FILE_TOKENS = 2000
 _MESSAGE_TOKENS = 3
 _MAX_FIELDS = 512
 # Where requests go, and with whose key, is the operator's business alone.
@@ -52,8 +51,13 @@ _TELLING = frozenset(
         "n",
         "modalities",
         "metadata",
+        "reasoning",
+        "thinking",
+        "google",
+        "extra_body",
     }
 )
+_GOOGLE_THINKING = ("thinking_config", "thinkingConfig")
 _NO_MORE: Mapping[str, Any] = {}
 
 
@@ -151,15 +155,18 @@ def model_name(value: JsonValue) -> str:
 def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw], key: ClientKey) -> Features:
     fields = request.fields
     prompt_bytes = shape.text_bytes + (len(raw["tools"]) if "tools" in raw else 0)
-    tokens = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS
+    tokens, media = prompt_bytes / _BYTES_PER_TOKEN + shape.count * _MESSAGE_TOKENS, 0
     if shape.images or shape.audio or shape.files:
-        tokens += shape.images * _IMAGE_TOKENS + shape.audio * _AUDIO_TOKENS + shape.files * _FILE_TOKENS
+        media = shape.images * IMAGE_TOKENS + shape.audio * AUDIO_TOKENS + shape.files * FILE_TOKENS
+    conversation = conversation_key(key.name, shape.opening, fields.get("prompt_cache_key"))
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens") or 0
     return Features(
         kind="chat",
         model=request.model,
         prompt_bytes=prompt_bytes,
-        prompt_tokens=math.ceil(tokens),
+        question_bytes=shape.question_bytes,
+        prompt_tokens=math.ceil(tokens) + media,
+        media_tokens=media,
         messages=shape.count,
         max_tokens=int(limit) if isinstance(limit, int | float) else 0,
         images=shape.images,
@@ -169,7 +176,10 @@ def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw]
         hour_utc=int(time.time()) // 3600 % 24,
         key_name=key.name,
         key_tags=key.tags,
+        max_tier=key.max_tier or 0,
         affinity=affinity(request.model, request.messages_json),
+        conversation=conversation,
+        thread=thread_key(conversation, shape.reply),
         **(_NO_MORE if _TELLING.isdisjoint(fields) else _told(fields)),
     )
 
@@ -186,12 +196,22 @@ def _told(fields: Mapping[str, JsonValue]) -> dict[str, Any]:
         "parallel_tools": fields.get("parallel_tool_calls") is True,
         "json_schema": isinstance(response_format, dict) and response_format.get("type") == "json_schema",
         "reasoning_effort": str(fields.get("reasoning_effort") or ""),
+        "own_thinking": _thinks_as_told(fields),
         "service_tier": tier if isinstance(tier, str) else "",
         "n": int(n) if isinstance(n, int) else 1,
         "image_out": "image" in wanted,
         "audio_out": "audio" in wanted,
         "metadata": {k: v for k, v in metadata.items() if isinstance(v, str)} if isinstance(metadata, dict) else {},
     }
+
+
+def _thinks_as_told(fields: Mapping[str, JsonValue]) -> bool:
+    """Whether the caller says how much to think, in OpenAI's words, OpenRouter's, Anthropic's or Google's."""
+    if "reasoning_effort" in fields or "reasoning" in fields or "thinking" in fields:
+        return True
+    literal = fields.get("extra_body")
+    own = fields.get("google"), literal.get("google") if isinstance(literal, dict) else None
+    return any(isinstance(google, dict) and not google.keys().isdisjoint(_GOOGLE_THINKING) for google in own)
 
 
 def affinity(model: str, content: bytes) -> float:

@@ -60,17 +60,24 @@ _call_list = msgspec.json.Decoder(list[_Call])
 
 
 class MessagesShape:
-    """Filled by `read`, which raises InvalidRequestError (400) naming the message at fault."""
+    """Filled by `read`, which raises InvalidRequestError (400) naming the message at fault.
 
-    __slots__ = ("audio", "call_ids", "count", "files", "images", "text_bytes")
+    `question_bytes` is the text of the last message that a user wrote; `opening` are the contents of the messages up to
+    the first that one wrote, still encoded, and `reply` what follows them.
+    """
+
+    __slots__ = ("audio", "call_ids", "count", "files", "images", "opening", "question_bytes", "reply", "text_bytes")
 
     def __init__(self) -> None:
         self.count = 0
         self.text_bytes = 0
+        self.question_bytes = 0
         self.images = 0
         self.audio = 0
         self.files = 0
         self.call_ids: set[str] = set()
+        self.opening: list[Raw] = []
+        self.reply: Raw | None = None
 
     def read(self, raw: bytes) -> None:
         if raw == b"null":
@@ -91,9 +98,21 @@ class MessagesShape:
                 and message.role in _TALKERS
                 and message.tool_calls is _NULL
             ):
-                self.text_bytes += len(content) - 2
+                size = len(content) - 2
+                self.text_bytes += size
             else:
+                before = self.text_bytes
                 self._read_message(message, f"messages[{position}]")
+                size = self.text_bytes - before
+            if message.role == "user":
+                self.question_bytes = size
+        for message in messages:
+            self.opening.append(message.content)
+            if message.role == "user":
+                break
+        if len(messages) > len(self.opening):
+            reply = messages[len(self.opening)]
+            self.reply = reply.content if reply.tool_calls is _NULL else reply.tool_calls
 
     def _read_message(self, message: _Message, where: str) -> None:
         role = message.role

@@ -55,7 +55,6 @@ async def _answered(exchange: Exchange, make: Callable[[], Awaitable[Answer]]) -
         reason: Exception = ShuttingDownError("the router is shutting down; ask again")
     except Exception as exc:  # nobody stands above this task: whatever it is, those who wait get an answer
         reason = exc
-    record.measure_overhead(gateway.health.now())
     failed = failure(gateway, record, reason)
     record.error_code = failed.code
     return Answer(failed.status, tuple(failed.headers), failed.body)

@@ -111,15 +111,26 @@ def _stream_mode(value: object, where: str) -> str:
 
 
 def _positive(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise _invalid(where, "a positive number", value)
-    try:
-        number = float(value)
-    except ValueError as exc:
-        raise _invalid(where, "a positive number", value) from exc
+    number = _number(value, where, "a positive number")
     if not 0 < number < 1e12:
         raise _invalid(where, "a positive number", value)
     return number
+
+
+def _share(value: object, where: str) -> float:
+    number = _number(value, where, "a number from 0 to 1")
+    if not 0 <= number <= 1:
+        raise _invalid(where, "a number from 0 to 1", value)
+    return number
+
+
+def _number(value: object, where: str, wanted: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _invalid(where, wanted, value)
+    try:
+        return float(value)
+    except ValueError as exc:
+        raise _invalid(where, wanted, value) from exc
 
 
 def _dollars(value: object, where: str) -> Decimal:
@@ -197,5 +208,6 @@ _READERS: Mapping[str, Callable[[object, str], object]] = {
     "stream_mode": _stream_mode,
     "strict": _flag,
     "enhance": _enhance,
+    "cost_quality": _share,
 }
 _HEADERS = {f"x-router-{key.replace('_', '-')}".encode(): key for key in _READERS}

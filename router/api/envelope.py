@@ -14,6 +14,7 @@ from providers.types import JsonObject
 from router.errors import RouterError
 from router.routing.dispatch import AllAttemptsFailedError
 from router.routing.planner import NoCandidateError
+from router.routing.queue import SaturatedError
 
 HeaderPair = tuple[bytes, bytes]
 Headers = list[HeaderPair]
@@ -81,7 +82,8 @@ def stream_error_event(exc: BaseException) -> bytes:
 def _all_failed(exc: AllAttemptsFailedError) -> ErrorAnswer:
     limits = [a.error for a in exc.attempts if isinstance(a.error, RateLimitedError)]
     last: ProviderError = exc.last
-    if limits and len(limits) == len(exc.attempts):  # a quota that is used up is final only if all are
+    # a quota that is used up is final only if all are
+    if limits and len(limits) == len(exc.attempts) and not isinstance(last, SaturatedError):
         last = next((limit for limit in limits if not isinstance(limit, QuotaExhaustedError)), limits[0])
     return _provider_failed(last, attempts=len(exc.attempts), retry_after_s=exc.retry_after_s, billed=exc.billed)
 

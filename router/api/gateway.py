@@ -21,9 +21,11 @@ from router.api.auth import Authenticator
 from router.api.body import ClientGoneError, header, read_body
 from router.api.envelope import ErrorAnswer, Headers, error_answer
 from router.errors import OverloadedError, RouterError
+from router.routing.dispatch import AllAttemptsFailedError
 from router.routing.health import Health
-from router.routing.plan import Directives, Features, Plan
+from router.routing.plan import Candidate, Directives, Features, Plan
 from router.routing.planner import Planner
+from router.routing.queue import SaturatedError
 from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,12 @@ class Gateway:
     def plan(self, features: Features, directives: Directives, *, full: bool = False) -> Plan:
         """The plan for one request as of now. Raises what `Planner.plan` raises."""
         return self.planner.plan(features, directives, self.health.now(), utc_day(time.time()), full=full)
+
+    def stronger(
+        self, plan: Plan, than: Candidate, features: Features, directives: Directives
+    ) -> tuple[Candidate, ...]:
+        """Who may do better as of now: see `Planner.stronger`."""
+        return self.planner.stronger(plan, than, features, directives, self.health.now(), utc_day(time.time()))
 
     def cut(self) -> None:
         """The drain limit has passed: end every answer under way, streams with an error event, the rest with 503."""
@@ -167,9 +175,7 @@ class Endpoint:
             raise
         except Exception as exc:  # the edge: whatever it is, the client gets an answer
             sent = exchange is not None and exchange.started_response
-            if not sent:
-                record.measure_overhead(health.now())
-            answer = failure(gateway, record, exc)
+            answer = failure(gateway, record, exc, sent=sent)
             status, code = answer.status, answer.code
             if not sent:
                 await _send_error(answer, send)
@@ -179,10 +185,22 @@ class Endpoint:
                 record.close(status, health.now(), code)
 
 
-def failure(gateway: Gateway, record: RequestRecord, exc: Exception) -> ErrorAnswer:
-    """The answer to a request that failed, with the headers that every answer has: see `common_headers`."""
-    if not isinstance(exc, RouterError | ProviderError):
-        log.error("request %s failed", record.id, exc_info=exc)
+def failure(gateway: Gateway, record: RequestRecord, exc: Exception, *, sent: bool = False) -> ErrorAnswer:
+    """The answer to a request that failed, with the headers that every answer has: see `common_headers`.
+
+    `sent`: another one has begun, so this goes to the log only.
+    """
+    match exc:
+        case AllAttemptsFailedError(last=SaturatedError() as last):
+            record.shed, record.queued_s = last.why, last.queued_s
+        case OverloadedError():
+            record.shed = "in_flight"
+        case RouterError() | ProviderError():
+            pass
+        case _:
+            log.error("request %s failed", record.id, exc_info=exc)
+    if not sent:
+        record.measure_overhead(gateway.health.now())
     answer = error_answer(exc)
     if record.kind == "image" and _NO_RETRY not in answer.headers and _may_be_billed(record):
         answer.headers.append(_NO_RETRY)

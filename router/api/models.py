@@ -71,9 +71,9 @@ class ModelsHandler:
     def _targets(self, name: str, model: ModelSettings | None) -> tuple[TargetSettings, ...]:
         settings = self._gateway.settings
         for _ in range(8):
-            if model is None or model.targets or model.use is None:
+            if model is None or model.usual is None:
                 break
-            name, model = model.use, settings.models.get(model.use)
+            name, model = model.usual, settings.models.get(model.usual)
         listed = model.targets if model is not None else settings.catalogue_targets.get(name, ())
         if model is None and not listed and is_direct(settings, name):
             provider, _, upstream_model = name.partition("/")

@@ -1,5 +1,6 @@
 """POST /v1/route: the plan of a request without making it; GET /v1/requests/{id}: the decision of one that was made."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -7,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from providers.types import JsonObject, JsonValue
+from router.accounting.calibration import prediction_json
+from router.accounting.record import tier_json
 from router.api.body import read_body, require_json
 from router.api.chat_request import decode_object, parse_chat
 from router.api.embedding_request import parse_embedding
@@ -16,7 +19,8 @@ from router.api.image_request import ParsedImage, build_image_request, decode_js
 from router.api.responses.memory import ItemMemory
 from router.api.responses.request import is_for_a_response, parse_responses
 from router.errors import NotFoundError
-from router.routing.plan import Directives, Excluded, Features, Plan, Prediction
+from router.routing.health import Health
+from router.routing.plan import Candidate, Directives, Excluded, Features, Plan, Prediction
 from router.routing.planner import AllBlockedError, NoCandidateError
 
 
@@ -60,18 +64,18 @@ class RouteHandler:
         except (NoCandidateError, AllBlockedError) as exc:
             return JSONResponse(_refused(features, exc))
         enhance = None if image is None else preview(gateway, key, image, plan)
-        return JSONResponse(_shown(features, plan) | ({"enhance": enhance} if enhance else {}))
+        return JSONResponse(_shown(features, plan, gateway.health) | ({"enhance": enhance} if enhance else {}))
 
     async def request(self, request: Request) -> Response:
-        """One closed request of this caller, by its `x-request-id`."""
+        """One closed request of this caller, by its `x-request-id`, and how far off its prediction was."""
         key = self._gateway.auth.identify(request.scope)
         record = self._gateway.books.recent(request.path_params["id"], key.name)
         if record is None:
             raise NotFoundError("no such request, or it is no longer remembered")
-        return JSONResponse(record.as_json())
+        return JSONResponse({**record.as_json(), "prediction": prediction_json(record)})
 
 
-def _shown(features: Features, plan: Plan) -> JsonObject:
+def _shown(features: Features, plan: Plan, health: Health) -> JsonObject:
     first = plan.candidates[0]
     return {
         "object": "router.plan",
@@ -81,6 +85,7 @@ def _shown(features: Features, plan: Plan) -> JsonObject:
         "provider": first.provider,
         "upstream_model": first.model,
         "reason": plan.reason,
+        "tier": tier_json(plan.tiering),
         "prompt_tokens": features.prompt_tokens,
         "deadline_ms": round(plan.deadline_s * 1000),
         "stream_mode": plan.stream_mode,
@@ -93,9 +98,11 @@ def _shown(features: Features, plan: Plan) -> JsonObject:
                 "kept": True,
                 "retry": candidate.retry,
                 "reason": candidate.reason or "kept",
+                "reasoning_effort": candidate.effort or None,
                 "expected_cost_usd": _usd(candidate.expected_cost_usd),
                 "timeout_s": round(plan.timeout_s(candidate), 3),
                 **_predicted(candidate.prediction),
+                **_under_way(candidate, health),
             }
             for candidate in plan.candidates
         ],
@@ -134,7 +141,14 @@ def _predicted(prediction: Prediction) -> JsonObject:
         "predicted_ttft_ms": round(prediction.ttft_ms, 1),
         "predicted_total_ms": round(prediction.total_ms, 1),
         "predicted_total_p95_ms": round(prediction.total_p95_ms, 1),
+        "predicted_output_tokens": round(prediction.output_tokens),
     }
+
+
+def _under_way(candidate: Candidate, health: Health) -> JsonObject:
+    state = health.target(candidate.provider, candidate.model, candidate.info)
+    limit = state.limit(health.now())
+    return {"in_flight": state.under_way, "concurrency_limit": None if limit is None else math.floor(limit)}
 
 
 def _usd(amount: Decimal | None) -> float | None:

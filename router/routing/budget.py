@@ -85,3 +85,23 @@ class HedgeBudget:
         self._earned -= 1.0
         self._earned_usd -= cost_usd
         return True
+
+
+class Allowance:
+    """So many a minute, evenly: over any t seconds no more than a minute's worth and t/60 of it."""
+
+    __slots__ = ("_at", "_left", "_per_minute")
+
+    def __init__(self, per_minute: int, now: float) -> None:
+        self._per_minute = per_minute
+        self._left = float(per_minute)
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Whether there is one left; it is then gone."""
+        self._left = min(self._per_minute, self._left + max(0.0, now - self._at) * self._per_minute / 60)
+        self._at = now
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True

@@ -26,13 +26,16 @@ def wants_text_only(features: Features) -> bool:
     )
 
 
-def find_unfit(info: ModelInfo, features: Features, space: str = "") -> Unfit | None:
-    """What makes `info` unable to serve, None when nothing does. `space` is the one vectors must lie in, if any."""
+def find_unfit(info: ModelInfo, features: Features, prompt_tokens: int, space: str = "") -> Unfit | None:
+    """What makes `info` unable to serve, None when nothing does.
+
+    `prompt_tokens` is how many the model will count, `space` the one vectors must lie in, if any.
+    """
     if features.kind == "embedding" and (info.kind == "embedding" or not info.known):
         return _unfit_for_embedding(info, features, space)
     if features.kind == "image" and (info.kind == "image" or not info.known):
         return _unfit_for_image(info, features)
-    reason = _incapable(info, features)
+    reason = _incapable(info, features, prompt_tokens)
     return Unfit(reason) if reason else None
 
 
@@ -53,7 +56,7 @@ def _unfit_for_embedding(info: ModelInfo, features: Features, space: str) -> Unf
     return None
 
 
-def _incapable(info: ModelInfo, features: Features) -> str:
+def _incapable(info: ModelInfo, features: Features, prompt_tokens: int) -> str:
     """What a chat or image request needs and the model lacks; empty when nothing."""
     if features.kind != info.kind and info.known and not (features.kind == "chat" and info.kind == "image"):
         return f"is {'a chat' if info.kind == 'chat' else f'an {info.kind}'} model"
@@ -73,8 +76,8 @@ def _incapable(info: ModelInfo, features: Features) -> str:
         return "has no JSON schema output"
     if features.json_schema and features.tools and not info.tools_with_json:
         return "cannot combine tools with a JSON schema"
-    if features.prompt_tokens > info.context_tokens:
-        return f"holds {info.context_tokens} tokens, the prompt has about {features.prompt_tokens}"
+    if prompt_tokens > info.context_tokens:
+        return f"holds {info.context_tokens} tokens, the prompt has about {prompt_tokens}"
     return ""
 
 

@@ -3,32 +3,49 @@
 from datetime import date
 from decimal import Decimal
 
-from providers.catalogue import ModelInfo, Price
+from providers.catalogue import LongContext, ModelInfo, Price
 from providers.types import Usage
 from router.routing.picture_cost import picture_cost, pictures_cost
 from router.routing.plan import Features
+from router.routing.token_ratio import AUDIO_TOKENS, IMAGE_TOKENS
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
+_NEAR_EDGE = 0.95  # a prompt that may be longer than the tier's edge after all is priced as if it were
 _MILLIONTH = Decimal("0.000001")
 
 
-def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day: date) -> Decimal | None:
-    """The cost of this request on this model if the answer is `output_tokens` long (per choice)."""
+def expected_cost(
+    info: ModelInfo, features: Features, prompt_tokens: int, output_tokens: float, day: date, cached_tokens: int = 0
+) -> Decimal | None:
+    """The cost of this request on this model if it counts `prompt_tokens` and answers `output_tokens` (per choice).
+
+    `cached_tokens` of the prompt it is expected to read from its cache. A prompt within 5 % of where the long-context
+    tier begins is priced at the dearer side: its length is a guess.
+    """
     price = info.price_on(day)
     if price is None:
         return None
     if features.kind == "image":
         return pictures_cost(info, price, features, features.n)
-    prompt_tokens, completion_tokens = features.prompt_tokens, round(output_tokens * features.n)
+    completion_tokens = round(output_tokens * features.n)
     tier = price.long_context
-    row = price if tier is None or prompt_tokens <= tier.above_tokens else tier
+    row = price if tier is None or prompt_tokens <= tier.above_tokens * _NEAR_EDGE else _row(price, tier, prompt_tokens)
     input_price, output_price = row.input, row.output
     if input_price is None or (output_price is None and completion_tokens):
         return None
     cost = prompt_tokens * input_price
     if output_price is not None:
         cost += completion_tokens * output_price
+    if cached_tokens or features.media_tokens:
+        cached_price = price.cached_input if row.cached_input is None else row.cached_input
+        for tokens, rate in (
+            (cached_tokens, cached_price),
+            (features.audio * AUDIO_TOKENS, price.audio_input),
+            (features.images * IMAGE_TOKENS, price.image_input),
+        ):
+            if tokens and rate is not None:
+                cost += tokens * (rate - input_price)
     cost *= _MILLIONTH  # a product of decimals costs a sixth of a quotient
     if features.service_tier and features.service_tier in info.tiers:
         cost *= info.tiers[features.service_tier]
@@ -36,6 +53,12 @@ def expected_cost(info: ModelInfo, features: Features, output_tokens: float, day
         picture = picture_cost(info, price, features)
         return None if picture is None else cost + picture
     return cost
+
+
+def _row(price: Price, tier: LongContext, prompt_tokens: int) -> Price | LongContext:
+    """The prices of a guessed length near the tier's edge or beyond it."""
+    beyond = prompt_tokens * _NEAR_EDGE > tier.above_tokens
+    return tier if beyond or price.input is None or tier.input >= price.input else price
 
 
 def actual_cost(

@@ -1,5 +1,6 @@
 """Why a target may not serve a request although it could: what the caller forbade, and limits it would break."""
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -21,42 +22,48 @@ def disallowed(target: Target, directives: Directives) -> Excluded | None:
 
 def over_limit(expected: Decimal | None, prediction: Prediction, features: Features, directives: Directives) -> str:
     """Whether the target is expected to break a limit of the caller's."""
-    limit = directives.max_cost_usd
-    if limit is not None:
-        if expected is None:
-            return "its price is unknown, so max_cost_usd cannot be kept"
-        if expected > limit:
-            return f"expected to cost ${expected:.6f}, above max_cost_usd ${limit:.6f}"
+    limit, broken = directives.max_cost_usd, []
+    if limit is not None and expected is None:
+        broken.append("its price is unknown, so max_cost_usd cannot be kept")
+    elif limit is not None and expected is not None and expected > limit:
+        broken.append(f"expected to cost ${expected:.6f}, above max_cost_usd ${limit:.6f}")
     if directives.max_latency_ms is not None:
         wait = wait_ms(prediction, features)
         if wait > directives.max_latency_ms:
-            return f"expected to take {wait:.0f} ms, above max_latency_ms {directives.max_latency_ms:.0f}"
-    return ""
+            broken.append(f"expected to take {wait:.0f} ms, above max_latency_ms {directives.max_latency_ms:.0f}")
+    return " and ".join(broken)
 
 
 def limiting_field(directives: Directives, excluded: Sequence[Excluded]) -> str | None:
     """The request's field that kept targets out, for the error that says so."""
-    if directives.max_cost_usd is not None and any("max_cost_usd" in entry.reason for entry in excluded):
-        return "router.max_cost_usd"
-    if directives.max_latency_ms is not None and any("max_latency_ms" in entry.reason for entry in excluded):
-        return "router.max_latency_ms"
+    for field in ("max_cost_usd", "max_latency_ms"):
+        if getattr(directives, field) is not None and any(field in entry.reason for entry in excluded):
+            return f"router.{field}"
     return next((entry.param for entry in excluded if entry.param), "model")
 
 
-def nearest_feasible(excluded: Sequence[Excluded], features: Features, directives: Directives) -> str:
-    """The excluded target that comes closest to the caller's limit, with the limit that would admit it."""
-    if directives.max_cost_usd is not None:
-        priced = [
-            (entry.expected_cost_usd, entry.name)
-            for entry in excluded
-            if entry.expected_cost_usd is not None and "max_cost_usd" in entry.reason
-        ]
-        if priced:
-            price, name = min(priced)
-            return f"{name} at about ${price:.6f}"
-    if directives.max_latency_ms is not None:
-        timed = [(wait_ms(entry.prediction, features), entry.name) for entry in excluded if entry.prediction]
-        if timed:
-            wait, name = min(timed)
-            return f"{name} at about {wait:.0f} ms"
-    return ""
+def nearest_feasible(excluded: Sequence[Excluded], features: Features, directives: Directives) -> tuple[str, str]:
+    """The target that comes closest to the caller's limits among those they alone keep out, with what it would take,
+    and the request's field that keeps it out; ("", "") where there is none.
+
+    One that breaks a single limit comes before those that break both.
+    """
+    found: list[tuple[bool, float, str, str]] = []  # does it break both, by which factor, in words, which
+    for entry in excluded:
+        cost, limit = entry.expected_cost_usd, directives.max_cost_usd
+        if entry.prediction is None or (cost is None and limit is not None):
+            continue
+        excess, words, fields = [], [], []
+        if limit is not None and cost is not None and cost > limit:
+            excess.append(float(cost / limit) if limit else math.inf)
+            words.append(f"${cost:.6f}")
+            fields.append("router.max_cost_usd")
+        wait, most = wait_ms(entry.prediction, features), directives.max_latency_ms
+        if most is not None and wait > most:
+            excess.append(wait / most)
+            words.append(f"{wait:.0f} ms")
+            fields.append("router.max_latency_ms")
+        if words:
+            told = f"{entry.name} at about {' and '.join(words)}"
+            found.append((len(words) > 1, math.prod(excess), told, fields[0]))
+    return min(found)[2:] if found else ("", "")

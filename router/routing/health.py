@@ -6,8 +6,7 @@ No locks and no awaits: one event loop owns it. The clock is an argument, so tha
 import math
 import random
 from collections import deque
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
 
 from providers.catalogue import ModelInfo
 from providers.errors import (
@@ -16,12 +15,19 @@ from providers.errors import (
     ProviderError,
     QuotaExhaustedError,
     RateLimitedError,
+    UpstreamTimeoutError,
 )
+from providers.types import Usage
 from router.routing.budget import HedgeBudget, RetryBudget
-from router.routing.latency import LatencyModel, prompt_factor
+from router.routing.latency import prompt_factor
+from router.routing.limits import Aimd, Gate, Gradient
+from router.routing.output_length import OutputLengths
 from router.routing.plan import Attempt, Candidate, Features, Prediction
-
-BreakerState = Literal["closed", "half_open", "open"]
+from router.routing.queue import Queue
+from router.routing.state import BreakerState, TargetState
+from router.routing.tiers import TierMemory
+from router.routing.warm_cache import Conversations
+from router.settings.values import QueueSettings
 
 _CONSECUTIVE_TO_OPEN = 5
 _RATE_TO_OPEN = 0.5
@@ -30,8 +36,6 @@ _RATE_TAU_S = 30.0
 _OPEN_BASE_S = 5.0
 _OPEN_MAX_S = 120.0
 _PROBES_TO_CLOSE = 3
-SLOW_START_S = 20.0
-_PROBE_TIMEOUT_S = 60.0  # a probe that never came back must not wedge the breaker
 _RATE_LIMIT_DEFAULT_S = 1.0
 _RATE_LIMIT_MAX_S = 3600.0
 _UNAVAILABLE_MAX_S = 60.0
@@ -39,72 +43,10 @@ _AUTH_BLOCK_S = 120.0
 _CREDIT_BLOCK_S = 300.0  # nobody pays in sooner, and every request would ask in vain
 _CONFIG_BLOCK_S = 60.0
 _NO_CREDIT = 402
-_OUTPUT_PRIOR_TOKENS = 250.0
-_OUTPUT_PRIOR_WEIGHT = 5.0
-_OUTPUT_TAU_S = 3600.0
 _PROBE_SHARE = 0.02  # of requests
 _PROBES_SAVED = 5.0
 _LOOK_S = 0.1
 _MAX_UNKNOWN = 1000  # targets and routes that only clients named: they must not fill the memory
-
-
-class TargetState:
-    """What is remembered of one (provider, model)."""
-
-    __slots__ = (
-        "asked_at",
-        "blocked_reason",
-        "blocked_until",
-        "closed_at",
-        "consecutive",
-        "failures",
-        "in_flight",
-        "latency",
-        "open_until",
-        "opened",
-        "opened_at",
-        "probe_started",
-        "probe_successes",
-        "rate_at",
-        "rate_limit_streak",
-        "successes",
-        "tripped",
-    )
-
-    def __init__(self, info: ModelInfo, now: float) -> None:
-        self.asked_at = now
-        self.latency = LatencyModel(info)
-        self.blocked_until = -math.inf
-        self.blocked_reason = ""
-        self.rate_limit_streak = 0
-        self.consecutive = 0
-        self.successes = 0.0
-        self.failures = 0.0
-        self.rate_at = 0.0
-        self.tripped = False  # open or half-open
-        self.opened = 0  # how often in a row, for the back-off
-        self.closed_at = -math.inf
-        self.opened_at = -math.inf
-        self.open_until = -math.inf
-        self.probe_started = -math.inf
-        self.probe_successes = 0
-        self.in_flight = 0
-
-    def breaker(self, now: float) -> BreakerState:
-        if not self.tripped:
-            return "closed"
-        return "open" if now < self.open_until else "half_open"
-
-    def may_pass(self, now: float) -> bool:
-        """Whether a request may pass the breaker now: closed, or half-open with no probe out."""
-        return not self.tripped or (now >= self.open_until and not self.probing(now))
-
-    def share(self, now: float) -> float:
-        """The part of its traffic that it may have: all, or less in the first seconds after its breaker closed."""
-        return min(1.0, (now - self.closed_at) / SLOW_START_S)
-
-    def probing(self, now: float) -> bool:
-        return now - self.probe_started < _PROBE_TIMEOUT_S
 
 
 class Health:
@@ -112,7 +54,8 @@ class Health:
 
     `clock` gives monotonic seconds; `uniform(a, b)` draws the jitter of open times. `retry_share` is the share of a
     model's requests that may cost a further attempt, `hedge_share` of those that may have a second one beside a late
-    first.
+    first. `gates` limit what is under way at a provider, see `limits.py`; `queue` says how many may wait for them.
+    `tiers` is what it knows of conversations.
     """
 
     def __init__(
@@ -121,9 +64,15 @@ class Health:
         uniform: Callable[[float, float], float] = random.uniform,
         retry_share: float = 0.1,
         hedge_share: float = 0.0,
+        gates: Mapping[str, Gate] | None = None,
+        queue: QueueSettings | None = None,
     ) -> None:
+        self._gates = gates or {}
+        self.queue = Queue(queue or QueueSettings(), self)
+        self.limited = bool(gates)  # whether any target may be full
         self._retry_share = retry_share
         self._hedge_share = hedge_share
+        self.tiers = TierMemory()
         self._budgets: dict[str, RetryBudget] = {}
         self._hedges: dict[str, HedgeBudget] = {}
         self._clock = clock
@@ -133,7 +82,8 @@ class Health:
         self._provider_blocks: dict[str, tuple[float, str]] = {}
         self._probes = 0.0  # how many may be made now
         self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
-        self._output: dict[str, tuple[float, float, float]] = {}  # route -> (weight, mean tokens, when)
+        self.lengths = OutputLengths()
+        self.conversations = Conversations()
 
     def now(self) -> float:
         return self._clock()
@@ -145,7 +95,7 @@ class Health:
             if not info.known:
                 self._forget_unknown()
                 self._unknown.append(key)
-            state = self._targets[key] = TargetState(info, self._clock())
+            state = self._targets[key] = TargetState(info, self._clock(), self._gates.get(provider))
         return state
 
     def targets(self) -> dict[tuple[str, str], TargetState]:
@@ -171,9 +121,14 @@ class Health:
         return state.breaker(now), state.may_pass(now)
 
     def predict(self, provider: str, model: str, info: ModelInfo, features: Features, now: float) -> Prediction:
+        """How long a target takes to begin its answer, or to make a picture."""
         state = self.target(provider, model, info)
-        tokens = min(self.expected_output(features, now), info.max_output_tokens)
-        return state.latency.predict(features, tokens, prompt_factor(features), now)
+        return state.latency.predict(features, (0.0, 0.0), prompt_factor(features), now)
+
+    def prompt_tokens(self, provider: str, model: str, features: Features) -> int:
+        """How many tokens a target will count for a prompt."""
+        state = self._targets.get((provider, model))
+        return features.prompt_tokens if state is None else state.tokens.prompt_tokens(features)
 
     def may_probe(self, route: str, now: float) -> bool:
         """Whether a request may be spent on learning of a target of `route` that does not look best."""
@@ -183,14 +138,22 @@ class Health:
         """Nobody of `route` is due: it need not be looked for again at once."""
         self._no_probe_before[route] = now + _LOOK_S
 
-    def expected_output(self, features: Features, now: float) -> float:
-        """How many tokens one answer of this route has, but no more than were asked for; vectors have none."""
-        if features.kind == "embedding":
+    def rate(self, candidate: Candidate, now: float) -> float:
+        """How many requests a second a limited target is expected to be done with; 0 while it is blocked."""
+        limit = self.target(candidate.provider, candidate.model, candidate.info).limit(now)
+        if limit is None or self.blocked(candidate, now):
             return 0.0
-        weight, mean, at = self._output.get(features.model, (0.0, 0.0, now))
-        weight *= math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S)
-        usual = (weight * mean + _OUTPUT_PRIOR_WEIGHT * _OUTPUT_PRIOR_TOKENS) / (weight + _OUTPUT_PRIOR_WEIGHT)
-        return usual if not features.max_tokens else min(usual, features.max_tokens)
+        return limit / max(candidate.prediction.total_ms / 1000, 1e-3)
+
+    def blocked(self, candidate: Candidate, now: float) -> float:
+        """Seconds until the target may be asked again."""
+        return self.blocked_s(candidate.provider, candidate.model, candidate.info, now)[0]
+
+    def is_full(self, candidate: Candidate) -> bool:
+        """Whether the target has as many requests as it takes. Who waits for it comes first."""
+        if len(self.queue):
+            self.queue.serve()
+        return self.target(candidate.provider, candidate.model, candidate.info).is_full(self._clock())
 
     # --- what the loop writes
 
@@ -224,19 +187,26 @@ class Health:
         blocked, reason = self.block(state, candidate.provider, now)
         if blocked and (reason == "rate limited" or not candidate.last_resort):
             return False
+        if state.gates and state.is_full(now):
+            return False
         if state.tripped:
             if state.may_pass(now):
                 state.probe_started = now
             elif not candidate.last_resort and not candidate.retry:
                 return False
+        for gate in state.gates:
+            gate.held += 1
         state.in_flight += 1
         state.asked_at = now
         self._probes = min(_PROBES_SAVED, self._probes + (_PROBE_SHARE - 1.0 if candidate.probe else _PROBE_SHARE))
         state.latency.began(id(candidate), candidate.prediction, streamed, now)
         return True
 
-    def record(self, attempt: Attempt) -> None:
-        """The end of an admitted attempt: success, failure, block, or given up."""
+    def record(self, attempt: Attempt, *, streamed: bool = False) -> None:
+        """The end of an admitted attempt: success, failure, block, or given up.
+
+        With `streamed` a success is only a stream's first content: its end has to be told as well (`written`).
+        """
         now = self._clock()
         candidate, error = attempt.candidate, attempt.error
         state = self.target(candidate.provider, candidate.model, candidate.info)
@@ -245,16 +215,35 @@ class Health:
         if attempt.outrun:
             state.latency.outrun(id(candidate), now)
         state.latency.over(id(candidate))
-        # sent before the breaker opened: its end says nothing about a probe
-        late = state.tripped and now - attempt.duration_s < state.opened_at
+        # sent before the breaker opened, or just then: its end says nothing about a probe
+        late = state.tripped and now - attempt.duration_s <= state.opened_at
         if not late:
             state.probe_started = -math.inf
-        if attempt.abandoned:
-            return
-        if error is None:
+        if error is None and not attempt.abandoned:
             self._succeeded(state, now, late=late)
-        else:
-            self._failed(state, candidate, error, now, late=late)
+            for gate in state.gates:
+                gate.rule.answered(gate.held, now)
+            if streamed:
+                state.writing += 1
+                if len(self.queue):
+                    self.queue.serve()
+                return
+        elif error is not None and not attempt.abandoned:
+            self._failed(state, attempt, error, now, late=late)
+        if self.limited:
+            self._free(state, now)
+
+    def written(self, candidate: Candidate) -> None:
+        """A stream that was recorded as a success has ended, in whatever way."""
+        state = self.target(candidate.provider, candidate.model, candidate.info)
+        if state.writing:
+            state.writing -= 1
+            if self.limited:
+                self._free(state, self._clock())
+
+    def give_back(self, candidate: Candidate) -> None:
+        """An admitted attempt is not made after all."""
+        self.record(Attempt(candidate=candidate, duration_s=0.0, abandoned=True))
 
     def interrupted(self, candidate: Candidate, error: ProviderError) -> None:
         """An answer that had begun (and was recorded as a success) broke off."""
@@ -262,20 +251,21 @@ class Health:
             state = self.target(candidate.provider, candidate.model, candidate.info)
             self._count_failure(state, self._clock())
 
-    def observe_output(self, route: str, tokens: int) -> None:
-        """An answer of this route had `tokens` output tokens."""
-        now = self._clock()
-        weight, mean, at = self._output.get(route, (0.0, 0.0, now))
-        weight = weight * math.exp(-max(0.0, now - at) / _OUTPUT_TAU_S) + 1.0
-        self._output[route] = (weight, mean + (tokens - mean) / weight, now)
-        if len(self._output) > 2 * _MAX_UNKNOWN:
-            del self._output[min(self._output, key=lambda name: self._output[name][2])]
+    def observe_usage(self, candidate: Candidate, features: Features, usage: Usage) -> None:
+        """A whole answer of this candidate used so many tokens."""
+        state, now = self.target(candidate.provider, candidate.model, candidate.info), self._clock()
+        state.tokens.observe(features, usage.prompt_tokens)
+        if features.conversation:
+            key = (candidate.provider, candidate.model)
+            self.conversations.served(features.conversation, key, state.cache_hits, usage, now)
+        if candidate.info.known or candidate.route != candidate.name:  # of names that clients make up nothing is kept
+            self.lengths.observe(candidate.route, candidate.model, features, usage.completion_tokens, now)
 
     def _forget_unknown(self) -> None:
         """Make room for one more target that nobody configured: the oldest that is not being asked goes."""
         for _ in range(max(0, len(self._unknown) - _MAX_UNKNOWN + 1)):
             key = self._unknown.popleft()
-            if self._targets[key].in_flight:
+            if self._targets[key].under_way:
                 self._unknown.append(key)
             else:
                 del self._targets[key]
@@ -293,24 +283,45 @@ class Health:
                 state.opened = 0
                 state.failures = 0.0
 
-    def _failed(
-        self, state: TargetState, candidate: Candidate, error: ProviderError, now: float, *, late: bool
-    ) -> None:
+    def _free(self, state: TargetState, now: float) -> None:
+        """What was under way is no more: who waits may have its place."""
+        for gate in state.gates:
+            gate.held -= 1
+            if isinstance(gate.rule, Aimd) and gate.rule.is_lifted(now):
+                state.gates = tuple(each for each in state.gates if each is not gate)
+        if len(self.queue):
+            self.queue.serve()
+
+    def take_as_too_much(self, state: TargetState, attempt: Attempt, now: float, *, told: bool) -> None:
+        """An attempt was more than the target takes. It still holds its places."""
+        if not any(isinstance(gate.rule, Aimd | Gradient) for gate in state.gates):
+            state.gates = (*state.gates, Gate(Aimd(now), state.under_way + 1))
+            self.limited = True
+        for gate in state.gates:
+            gate.rule.refused(gate.held, now - attempt.duration_s, now, told=told)
+
+    def _failed(self, state: TargetState, attempt: Attempt, error: ProviderError, now: float, *, late: bool) -> None:
         if error.effect == "failure":
+            if isinstance(error, UpstreamTimeoutError) and state.slows_down:
+                self.take_as_too_much(state, attempt, now, told=True)
             self._count_failure(state, now, late=late)
             if error.retry_after_s is not None:  # a 503 that says when to come back
                 state.blocked_until = max(state.blocked_until, now + min(error.retry_after_s, _UNAVAILABLE_MAX_S))
                 state.blocked_reason = "asked to wait"
         elif error.effect == "block":
-            self._block(state, candidate, error, now)
+            if isinstance(error, RateLimitedError) and not isinstance(error, QuotaExhaustedError):
+                self.take_as_too_much(state, attempt, now, told=error.retry_after_s is not None)
+            self._block(state, attempt.candidate, error, now)
 
     def _block(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
         match error:
             case QuotaExhaustedError() if error.status == _NO_CREDIT and error.retry_after_s is None:
                 self._provider_blocks[candidate.provider] = (now + _CREDIT_BLOCK_S, "out of credit")
             case RateLimitedError():
-                state.rate_limit_streak += 1
                 wait = error.retry_after_s
+                if wait is None and state.under_way and not isinstance(error, QuotaExhaustedError):
+                    return  # too many at once, as it seems: the limit sees to that, and others are being answered
+                state.rate_limit_streak += 1
                 if wait is None:  # no word from the upstream: exponential, jittered
                     wait = self._uniform(0.5, 1.0) * _RATE_LIMIT_DEFAULT_S * 2 ** min(state.rate_limit_streak, 6)
                 state.blocked_until = max(state.blocked_until, now + min(max(wait, 0.0), _RATE_LIMIT_MAX_S))

@@ -19,7 +19,7 @@ T = TypeVar("T")
 class Run(Struct, eq=False):
     """One attempt under way. `beside` is the one it was started next to; `ended` is set with its end.
 
-    `outrun` is set on one that is given up because the other has answered.
+    `outrun` is set on one that is given up because the other has answered. `queued_s`: see `Attempt`.
     """
 
     candidate: Candidate
@@ -28,6 +28,7 @@ class Run(Struct, eq=False):
     beside: "Run | None" = None
     ended: float | None = None
     outrun: bool = False
+    queued_s: float = 0.0
 
     def beside_s(self, now: float) -> float:
         """For how long the other was under way as well, by `now`."""
@@ -41,7 +42,7 @@ class Race(Generic[T]):
     """Runs `ask`, and a second time beside it when that is late; gives who decided, and its answer.
 
     `rival` names a second attempt when it is wanted, or None. `outrun` is told of every one that lost, with its answer
-    if it had one by then.
+    if it had one by then. `goes_on` says of a failure whether another attempt may still decide.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Race(Generic[T]):
         ask: Callable[[Run], Awaitable[T | ProviderError]],
         rival: Callable[[Run], Run | None],
         outrun: Callable[[Run, T | None], Awaitable[None]],
+        goes_on: Callable[[ProviderError], bool],
     ) -> None:
         self._ask = ask
         self._rival = rival
         self._outrun = outrun
+        self._goes_on = goes_on
         self._under_way: dict[Run, asyncio.Task[T | ProviderError]] = {}
 
     async def run(self, lead: Run, after_s: float) -> tuple[Run, T | ProviderError]:
@@ -72,7 +75,7 @@ class Race(Generic[T]):
                     if not task.done():
                         continue
                     answer = task.result()
-                    if isinstance(answer, ProviderError) and answer.failover and len(self._under_way) > 1:
+                    if isinstance(answer, ProviderError) and self._goes_on(answer) and len(self._under_way) > 1:
                         del self._under_way[run]
                         continue
                     del self._under_way[run]

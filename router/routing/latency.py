@@ -6,6 +6,7 @@ O(1) per sample and per prediction, no locks, no clock of its own: the caller pa
 import math
 
 from providers.catalogue import ModelInfo
+from router.routing.limits import Gate
 from router.routing.load import Load
 from router.routing.picture_cost import Asked, asked_of
 from router.routing.plan import Features, Prediction
@@ -26,8 +27,12 @@ _TROUBLE = 2.0  # times slower than usual
 _DEEP_TROUBLE = 4.0
 _EXCUSED = 0.7  # ln: a target twice as slow for its load is just busy, one that is slower still is in trouble
 _USUAL_TOKENS = 250
-_WRITING_SAMPLES = 30.0  # over which the time that a stream takes to be written is averaged
-_EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
+_USUAL_SAMPLES = 30.0  # over which prompts, and the time that a stream takes to be written, are averaged
+EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
+
+
+Length = tuple[float, float]
+"""Tokens of an answer: expected, and not exceeded by three of four (never less)."""
 
 
 class DecayedLogNormal:
@@ -113,9 +118,11 @@ class LatencyModel:
     """
 
     __slots__ = (
+        "_gate",
         "_images",
         "_info",
         "_judged",
+        "_longer",
         "_slow",
         "_tpot",
         "_ttft",
@@ -125,8 +132,10 @@ class LatencyModel:
         "rate_slow",
     )  # fmt: skip
 
-    def __init__(self, info: ModelInfo) -> None:
+    def __init__(self, info: ModelInfo, gate: Gate | None = None) -> None:
+        """`gate` is told how much slower answers are than without load."""
         self._info = info
+        self._gate = gate
         self._ttft: dict[str, DecayedLogNormal] = {}
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[Asked, DecayedLogNormal] = {}
@@ -135,15 +144,19 @@ class LatencyModel:
         self._slow = (1.0, 1.0)
         self._judged = -math.inf
         self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000
+        self._longer = 1.0
 
-    def predict(self, features: Features, output_tokens: float, prompt_factor: float, now: float) -> Prediction:
-        """Expected milliseconds for this request, and the 95th percentile of each.
+    def predict(self, features: Features, length: Length, prompt_factor: float, now: float) -> Prediction:
+        """Expected milliseconds for an answer of the expected `length`, and what they stay below 19 times in 20: of the
+        whole answer, if it is no longer than three of four are.
 
         `prompt_factor` is that of the request, the same for every target (see `prompt_factor`).
         """
         if features.kind == "image":
             p50, p95 = self._image_class(features).quantiles(now)
-            return Prediction(p50 * 1000, p95 * 1000, p50 * 1000, p95 * 1000)
+            loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain(now, self._writing_s))
+            median, most = p50 * loaded, p95 * loaded
+            return Prediction(median, most, median, most, usual_ttft_p95_ms=most, usual_total_p95_ms=most)
         waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
         if now - waiting.worked_out > _FRESH_S:
             waiting.work_out(now)
@@ -154,13 +167,29 @@ class LatencyModel:
         ttft, ttft95 = waiting.shown
         tpot, tpot95 = rate.shown
         slow, slow_rate = self._slow
+        crowd = 0.0
         if self.load.busy:
-            loaded = self.load.factor(now, self._writing_s)
+            strain = self.load.strain(now, self._writing_s)
+            loaded = math.exp(strain)
             slow, slow_rate = slow * loaded, slow_rate * loaded
-        longer, writing = 1000 * prompt_factor * slow, 1000 * output_tokens * slow_rate
-        first, first95 = ttft * longer, ttft95 * longer
-        whole, whole95 = first + writing * tpot, first95 + writing * tpot95
-        return Prediction(first, first95, whole, whole95, tpot95 * 1000 * slow_rate, waiting.known)
+            crowd = self.load.crowd(strain)
+        longer, each = 1000 * prompt_factor * slow, 1000 * slow_rate
+        first, first95, each95 = ttft * longer, ttft95 * longer, tpot95 * each
+        usual, long = length
+        whole, writing95 = first + usual * each * tpot, long * each95
+        usual95 = ttft95 * 1000 * self._longer * slow
+        return Prediction(
+            first,
+            first95,
+            whole,
+            first95 + writing95,
+            each95,
+            waiting.known,
+            usual,
+            crowd,
+            usual95,
+            usual95 + writing95,
+        )
 
     def slowdown(self, now: float) -> float:
         """How many times slower than usual the target is right now, by the worse of first token and writing."""
@@ -194,12 +223,13 @@ class LatencyModel:
         if waiting.sated(now):
             return
         mean, sigma = waiting.moments(now)
-        log_ratio = math.log(max(seconds / prompt_factor(features), 1e-6)) - mean
+        longer = self._noted(features)
+        log_ratio = math.log(max(seconds / longer, 1e-6)) - mean
         waiting.observe(math.exp(mean + self._learn(log_ratio, sigma, seconds, now, known=waiting.known)), now)
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
-        self._writing_s += (seconds - self._writing_s) / _WRITING_SAMPLES
+        self._writing_s += (seconds - self._writing_s) / _USUAL_SAMPLES
         if output_tokens >= _MIN_TPOT_TOKENS and not self._tpot.sated(now):
             each_s = max(seconds / (output_tokens - 1), 1e-6)
             mean, sigma = self._tpot.moments(now)
@@ -210,21 +240,31 @@ class LatencyModel:
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
         """A whole answer took `seconds`. Of chat, waiting and writing are taken to be off by the same factor."""
         if features.kind == "image":
-            self._image_class(features).observe(seconds, now)
+            self._observe_image(self._image_class(features), seconds, now)
             return
         waiting, rate = self._ttft_class(features), self._tpot
         if waiting.sated(now):
             return
         mean, sigma = waiting.moments(now)
         each_s = rate.quantiles(now)[0]
-        expected_s = math.exp(mean) * prompt_factor(features) + output_tokens * each_s
+        expected_s = math.exp(mean) * self._noted(features) + output_tokens * each_s
         log_ratio = self._learn(math.log(max(seconds, 1e-6) / expected_s), sigma, seconds, now, known=waiting.known)
         waiting.observe(math.exp(mean + log_ratio), now)
         if output_tokens >= _MIN_TPOT_TOKENS:
             rate.observe(each_s * math.exp(log_ratio), now)
 
+    def _observe_image(self, usual: DecayedLogNormal, seconds: float, now: float) -> None:
+        """A server of one's own draws slower the more it has to draw; of others that is not known."""
+        if self._gate is not None:
+            mean, sigma = usual.moments(now)
+            own = self._learn(math.log(max(seconds, 1e-6)) - mean, sigma, seconds, now, known=False)
+            seconds = math.exp(mean + own)
+        usual.observe(seconds, now)
+
     def _learn(self, log_ratio: float, sigma: float, seconds: float, now: float, *, known: bool) -> float:
         """Take in that an attempt took e^`log_ratio` times its median; gives that without what load explains."""
+        if self._gate is not None:
+            self._gate.took(log_ratio)
         load = self.load
         eased = load.eased()
         own = log_ratio - eased
@@ -234,6 +274,12 @@ class LatencyModel:
             load.observe(max(-_CLIP, min(_CLIP, log_ratio)))
         return own
 
+    def _noted(self, features: Features) -> float:
+        """The request's prompt factor, taken into the usual one."""
+        longer = prompt_factor(features)
+        self._longer += (longer - self._longer) / _USUAL_SAMPLES
+        return longer
+
     def _judge(self, now: float) -> None:
         first, rate = self.first_slow.factor(self.load.late(now), now), self.rate_slow.factor((), now)
         # who is in trouble before the first token is not trusted to write at the usual pace
@@ -242,7 +288,7 @@ class LatencyModel:
         self._judged = now
 
     def _ttft_class(self, features: Features) -> DecayedLogNormal:
-        key = features.reasoning_effort if features.reasoning_effort in _EFFORTS else ""
+        key = features.reasoning_effort if features.reasoning_effort in EFFORTS else ""
         found = self._ttft.get(key)
         if found is None:
             found = self._ttft[key] = DecayedLogNormal(self._info.ttft_ms / 1000)

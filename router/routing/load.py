@@ -12,6 +12,7 @@ _SUPPOSED = 0.1  # slope before any is learned: eight routers that each see two 
 _SUPPOSED_WEIGHT = 50.0  # in squares of the square of what is under way: at five under way, one sample outweighs it
 _MOST = 3.0  # of ln: what is predicted beyond what was seen must not run away
 _CAUTION = 0.4  # of ln: more than that is not put down to what is only supposed
+_DOUBT = 2.1  # three standard deviations of ln(time), 0.7 with prompts of all lengths: of a slope over sqrt(xx)
 _LONG_ANSWER = 3.0  # times the mean length: the 95th percentile of an exponential distribution
 _BEYOND_P95 = 0.35  # of the way from the median to p95: leads to two standard deviations for usual spreads
 _LOOKED_AT = 8
@@ -34,7 +35,7 @@ class Load:
     """
 
     __slots__ = (
-        "_mean_x", "_mean_y", "_most", "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy",
+        "_mean_x", "_mean_y", "_most", "_proven", "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy",
         "ended", "slope",
     )  # fmt: skip
 
@@ -44,6 +45,7 @@ class Load:
         self._writing_at = 0.0
         self._weight = self._mean_x = self._mean_y = self._xx = self._xy = 0.0
         self.slope = _SUPPOSED
+        self._proven = 0.0  # the share of `slope` that samples leave no doubt of
         self._most = _CAUTION
         self.ended = 0.0  # what was under way when the attempt that ended last began
 
@@ -53,7 +55,7 @@ class Load:
         last = last + _BEYOND_P95 * (last - first) if prediction.known else math.inf
         if not streamed:
             first += _LONG_ANSWER * (prediction.total_ms - prediction.ttft_ms)
-            last += _LONG_ANSWER * (prediction.total_p95_ms - prediction.ttft_p95_ms)
+            last += _LONG_ANSWER * prediction.output_tokens * prediction.tpot_p95_ms
         self._waiting[key] = Waiting(now, first / 1000, last / 1000, self.under_way(now, writing_s))
 
     def over(self, key: int) -> None:
@@ -75,9 +77,17 @@ class Load:
     def busy(self) -> bool:
         return bool(self._waiting or self._writing)
 
-    def factor(self, now: float, writing_s: float) -> float:
-        """By how much what is under way slows the next attempt."""
-        return math.exp(min(self._most, self.slope * self.under_way(now, writing_s) ** 2))
+    def strain(self, now: float, writing_s: float) -> float:
+        """ln of how many times slower what is under way makes the next attempt."""
+        return min(self._most, self.slope * self.under_way(now, writing_s) ** 2)
+
+    def crowd(self, strain: float) -> float:
+        """What one more attempt takes from all others together, as a share of its own time.
+
+        n times the derivative of ln(time) by n. At 1 as many are served as can be: n over the time falls from there on.
+        Only what was seen counts: what is supposed is a caution of each request, and no reason to spare others.
+        """
+        return 2.0 * strain * self._proven
 
     def eased(self) -> float:
         """ln of what the load explains of the time that the attempt took which ended last."""
@@ -97,6 +107,8 @@ class Load:
         """Set `slope` to what the samples say; what is supposed fades as they come."""
         total = self._xx + _SUPPOSED_WEIGHT
         self.slope = max(0.0, (self._xy + _SUPPOSED_WEIGHT * _SUPPOSED) / total)
+        certain = (self._xy - _DOUBT * math.sqrt(self._xx)) / total
+        self._proven = max(0.0, certain) / self.slope if self.slope else 0.0
         self._most = _MOST - (_MOST - _CAUTION) * _SUPPOSED_WEIGHT / total
 
     def late(self, now: float) -> Iterator[tuple[float, float]]:

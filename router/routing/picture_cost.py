@@ -14,6 +14,7 @@ from providers.qualities import nearest_quality, ranked
 from providers.sizes import QUALITY_TIERS, fit, nearest_tier
 from providers.types import ImageSize
 from router.routing.plan import Features
+from router.routing.token_ratio import IMAGE_TOKENS
 
 _ANYTHING = ImageCapabilities()
 _USUAL_TIER, _USUAL_QUALITY = "1K", "medium"  # what backends make when nobody asked for anything
@@ -46,7 +47,8 @@ def pictures_cost(info: ModelInfo, price: Price, features: Features, n: int) -> 
     if one is None:
         return None
     calls = -(-n // (info.image or _ANYTHING).per_call)
-    given = features.images * price.per_reference + features.prompt_tokens * (price.input or 0) / _MILLION
+    reference = price.per_reference or IMAGE_TOKENS * (price.image_input or 0) / _MILLION
+    given = features.images * reference + features.prompt_tokens * (price.input or 0) / _MILLION
     return n * one + calls * given + features.partial_images * price.per_preview
 
 

@@ -9,11 +9,13 @@ from decimal import Decimal
 from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo
 from providers.errors import ProviderError, Resend
 from providers.types import ImageSize
-from router.settings.values import Sort, StreamMode
+from router.routing.ladder import Tiering
+from router.settings.values import FailoverSettings, Sort, StreamMode
 
 T = TypeVar("T")
 
@@ -27,16 +29,22 @@ _STREAM_TIMEOUT_P95S = 4.0  # a first token later than four times the predicted 
 class Features(Struct, frozen=True, kw_only=True, gc=False):
     """What the planner knows of a request. Counts, never content.
 
-    `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts; `max_tokens` is 0 when the
-    caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same request: choices among
-    equals are made with it, so that a dry run and the request it describes agree. Of an embedding request,
-    `longest_tokens` is the largest of its `inputs`, `token_ids` tells that they come as such.
+    `prompt_tokens` is an estimate from `prompt_bytes` (text only) and the media parts, which are `media_tokens` of it;
+    `max_tokens` is 0 when the caller set no limit. `affinity` is a number in [0, 1) that stays the same for the same
+    request: choices among equals are made with it, so that a dry run and the request it describes agree. `conversation`
+    is a number that all requests of one conversation of one caller have, 0 where there is no conversation; `thread` is
+    the same from its second turn on, when it can be told from others that began alike, 0 before. `question_bytes` is
+    the text of the last message that a user wrote; `own_thinking`: the caller said itself how much to think; `max_tier`
+    is the highest tier its key may have, counted from 1, 0 for any. Of an embedding request, `longest_tokens` is the
+    largest of its `inputs`, `token_ids` tells that they come as such.
     """
 
     kind: Kind = "chat"
     model: str = ""
     prompt_bytes: int = 0
+    question_bytes: int = 0
     prompt_tokens: int = 0
+    media_tokens: int = 0
     messages: int = 0
     max_tokens: int = 0
     images: int = 0
@@ -46,6 +54,8 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     parallel_tools: bool = False
     json_schema: bool = False
     reasoning_effort: str = ""
+    own_thinking: bool = False
+    max_tier: int = 0
     service_tier: str = ""
     stream: bool = False
     n: int = 1
@@ -66,6 +76,8 @@ class Features(Struct, frozen=True, kw_only=True, gc=False):
     metadata: Mapping[str, str] = {}
     hour_utc: int = 0
     affinity: float = 0.0
+    conversation: int = 0
+    thread: int = 0
 
     @property
     def width(self) -> int:
@@ -103,12 +115,16 @@ class Directives(Struct, frozen=True, kw_only=True, gc=False):
     stream_mode: StreamMode | None = None
     strict: bool = False
     enhance: Enhance | None = None
+    cost_quality: float | None = None
 
 
 class Prediction(Struct, frozen=True, gc=False):
     """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token.
 
-    `known`: it rests on what was seen, not on the catalogue alone.
+    `known`: it rests on what was seen, not on the catalogue alone. `output_tokens` is how long its answer is expected.
+    `crowd` is how much one more request under way takes from the others, as a share of its own time: at 1 the target
+    serves the most it can, beyond that ever less. `usual_*` is what a request with a prompt of the usual length would
+    take there.
     """
 
     ttft_ms: float
@@ -117,6 +133,10 @@ class Prediction(Struct, frozen=True, gc=False):
     total_p95_ms: float
     tpot_p95_ms: float = 0.0
     known: bool = False
+    output_tokens: float = 0.0
+    crowd: float = 0.0
+    usual_ttft_p95_ms: float = 0.0
+    usual_total_p95_ms: float = 0.0
 
 
 class Candidate(Struct, frozen=True, gc=False):
@@ -126,7 +146,9 @@ class Candidate(Struct, frozen=True, gc=False):
     target this is. `expected_cost_usd` None is unknown. `retry` marks the same target listed again.
     `last_resort` marks one that health would rather not ask, `blocked` one that is known to refuse for now. `resend`
     is set on one that is asked a second time because its first error said how (see `ProviderError`). `probe` marks one
-    that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn.
+    that is asked first to learn of it, `starting` one whose breaker closed just now and that not this turn, `full` one
+    that has as many requests under way as it takes. `tier` is the place in the plan's ladder that it answers for, -1
+    for none, `effort` what that tier has it asked for.
     """
 
     provider: str
@@ -144,6 +166,13 @@ class Candidate(Struct, frozen=True, gc=False):
     resend: Resend | None = None
     probe: bool = False
     starting: bool = False
+    full: bool = False
+    tier: int = -1
+    effort: str = ""
+
+    def asked(self, features: Features) -> Features:
+        """A request as this candidate gets it: with its tier's effort, how long it takes is another matter."""
+        return replace(features, reasoning_effort=self.effort) if self.effort else features
 
     @property
     def name(self) -> str:
@@ -199,8 +228,8 @@ class Patience(Struct, frozen=True, gc=False):
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt.
 
-    `hedged`: the second may be started beside the first when that one is late. `policy_failover`: the
-    operator wants the next candidate asked where a safety filter refused.
+    `hedged`: the second may be started beside the first when that one is late. `tiering` is what a ladder of tiers on
+    the way has decided, if there was one.
     """
 
     model: str
@@ -211,16 +240,22 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     deadline_s: float
     patience: Patience
     stream_mode: StreamMode = "live"
+    failover: FailoverSettings = FailoverSettings()
     warnings: tuple[str, ...] = ()
     hedged: bool = False
-    policy_failover: bool = False
+    tiering: Tiering | None = None
 
     def hedge_after_s(self, candidate: Candidate) -> float:
         """How long this candidate may keep the request waiting before a second one is started beside it."""
         found = candidate.prediction
-        if self.patience.first_s is None or self.stream_mode == "buffered":
-            return max(found.total_p95_ms, _HEDGE_P50S * found.total_ms) / 1000
-        return max(found.ttft_p95_ms, _HEDGE_P50S * found.ttft_ms) / 1000
+        if self.ends_with_first_content:
+            return max(found.ttft_p95_ms, _HEDGE_P50S * found.ttft_ms) / 1000
+        return max(found.total_p95_ms, _HEDGE_P50S * found.total_ms) / 1000
+
+    @property
+    def ends_with_first_content(self) -> bool:
+        """Whether an attempt has succeeded once a stream's first content is there; its upstream is then still busy."""
+        return self.patience.first_s is not None and self.stream_mode != "buffered"
 
     def timeout_s(self, candidate: Candidate) -> float:
         """How long an attempt may wait: for a whole answer (also a buffered one), or a stream's first content."""
@@ -236,12 +271,14 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
 class Attempt(Struct, frozen=True, kw_only=True):
     """One call to one candidate. `duration_s` runs until the answer, the first content, or the failure.
 
+    `queued_s` is how long the request had waited before for the upstream to have room.
     `hedge`: it was started beside an earlier one that was late, `beside_s` of its time while that one was under way.
     `outrun`: it was given up (`abandoned`) because the other of the two had answered.
     """
 
     candidate: Candidate
     duration_s: float
+    queued_s: float = 0.0
     error: ProviderError | None = None
     abandoned: bool = False
     hedge: bool = False

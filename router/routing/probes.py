@@ -7,9 +7,10 @@ answer, so a dry run tells what the request would do.
 
 from collections.abc import Sequence
 
-from router.routing.health import Health, TargetState
+from router.routing.health import Health
 from router.routing.ordering import wait_ms
 from router.routing.plan import Candidate, Features
+from router.routing.state import TargetState
 
 _IDLE_S = 30.0
 _IDLE_SLOW_S = 8.0
@@ -17,11 +18,21 @@ _SLOW = 1.5
 _DEAREST = 3  # times the best candidate's cost, and its wait where nothing is wrong: a probe is a caller's request
 
 
-def due(ordered: Sequence[Candidate], health: Health, features: Features, now: float) -> Candidate | None:
-    """The candidate that this request should go to first to learn of it, if one is due; the one idle longest."""
+def due(
+    ordered: Sequence[Candidate], health: Health, features: Features, now: float, *, priced: bool
+) -> Candidate | None:
+    """The candidate that this request should go to first to learn of it, if one is due; the one idle longest.
+
+    `priced`: it is costs that count, so that nothing is learned at an unknown price.
+    """
+    if not ordered:
+        return None
     best = ordered[0]
+    priced = priced and best.expected_cost_usd is not None
     chosen, longest = None, 0.0
     for candidate in ordered[1:]:
+        if priced and candidate.expected_cost_usd is None:
+            continue
         state = health.target(candidate.provider, candidate.model, candidate.info)
         idle_s = now - state.asked_at
         if idle_s > longest and _is_due(state, idle_s, now) and _is_worth_it(candidate, best, state, features, now):
@@ -39,7 +50,7 @@ def _is_due(state: TargetState, idle_s: float, now: float) -> bool:
 
 def _is_worth_it(candidate: Candidate, best: Candidate, state: TargetState, features: Features, now: float) -> bool:
     """Whether the target could be the best one, and its answer costs no more than a few times the best one's."""
-    if candidate.last_resort:
+    if candidate.last_resort or candidate.full:
         return False
     cost, least = candidate.expected_cost_usd, best.expected_cost_usd
     if cost is not None and least is not None and cost > _DEAREST * least:

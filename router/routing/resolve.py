@@ -10,10 +10,13 @@ from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo, lookup
 from router.errors import UnknownModelError
+from router.routing.capability import find_unfit, wants_text_only
+from router.routing.ladder import Tiering
 from router.routing.plan import Directives, Excluded, Features
 from router.routing.rules import CompiledRules
+from router.routing.tiers import TierMemory, decide
 from router.settings.names import find_alias, is_direct
-from router.settings.values import Settings, Slo, Sort, StreamMode, TargetSettings
+from router.settings.values import ModelSettings, Settings, Slo, Sort, StreamMode, TargetSettings
 
 _MAX_NAMED = 1000  # clients must not make it grow without end
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
@@ -36,13 +39,27 @@ class Target(Struct, frozen=True, kw_only=True, gc=False):
     weight: float
     timeout_s: float | None
 
+    def unable(self, features: Features, prompt_tokens: int, space: str = "") -> Excluded | None:
+        """Why it can never serve such a request, if it cannot.
+
+        `prompt_tokens` is how many its model counts, `space` the one that vectors must lie in, if any.
+        """
+        refusal = self.refusals.get(features.kind)
+        if refusal is not None:
+            return refusal
+        unfit = find_unfit(self.info, features, prompt_tokens, space)
+        if unfit is None:
+            return None
+        return Excluded(provider=self.provider, model=self.model, reason=unfit.reason, param=unfit.param)
+
 
 class Group(Struct, frozen=True, gc=False):
     """Targets that compete with each other: those of one public model. Groups are asked one after the other.
 
     `space` is the vector space that an embedding request's answer must lie in; "" for other requests. `ends` is the
     first day on which another model takes the place of one of them, None: none is known to end. `stream_mode` is what
-    the first of the models on the way says that says any.
+    the first of the models on the way says that says any. `tier` is the place in the ladder that was met first on the
+    way from the model asked for, -1 for none, `effort` what that tier has them asked for.
     """
 
     route: str
@@ -53,27 +70,58 @@ class Group(Struct, frozen=True, gc=False):
     space: str = ""
     ends: date | None = None
     stream_mode: StreamMode | None = None
+    tier: int = -1
+    effort: str = ""
+
+
+class Trail:
+    """One request on its way to targets, as of `now`, and what is noted on the way.
+
+    `tierings` are the decisions of the ladders that it met, by model; `tiering` is the one that counts.
+    """
+
+    __slots__ = ("directives", "features", "now", "tiering", "tierings", "warnings")
+
+    def __init__(self, features: Features, directives: Directives, now: float) -> None:
+        self.features = features
+        self.directives = directives
+        self.now = now
+        self.warnings: list[str] = []
+        self.tierings: dict[str, Tiering] = {}
+        self.tiering: Tiering | None = None
 
 
 class _Walked(Struct, frozen=True, gc=False):
-    """Where a name led. `depends`: rules on the way, other than its own, had to look at the request."""
+    """Where a name led. `depends`: rules or tiers on the way, other than its own, had to look at the request.
+
+    `ladder` is the first model on the way whose tiers decided, "" for none.
+    """
 
     group: Group
     warnings: tuple[str, ...]
     depends: bool
+    ladder: str
 
 
 class Resolver:
-    """Finds the groups of a request. `serving` names the providers that can serve each kind; None: all of them can."""
+    """Finds the groups of a request. `serving` names the providers that can serve each kind; None: all of them can.
+
+    `memory` knows what tiers conversations had.
+    """
 
     def __init__(
-        self, settings: Settings, rules: CompiledRules, serving: Mapping[Kind, Collection[str]] | None
+        self,
+        settings: Settings,
+        rules: CompiledRules,
+        memory: TierMemory,
+        serving: Mapping[Kind, Collection[str]] | None,
     ) -> None:
         self._settings = settings
         self._rules = rules
+        self._memory = memory
         self._serving = serving
         self._walked: dict[
-            tuple[str, int | None, str], _Walked
+            tuple[str, int | None, int, bool, str], _Walked
         ] = {}  # for configured names only: clients cannot make it grow
         self._named: dict[str, tuple[Target, ...]] = {}  # direct targets that clients asked for
         self._targets = {
@@ -84,22 +132,31 @@ class Resolver:
             )
         }
 
-    def groups(self, features: Features, directives: Directives, warnings: list[str]) -> Iterator[Group]:
+    def groups(self, trail: Trail) -> Iterator[Group]:
         """The targets of the model asked for, then those of each fallback: the caller's first, then the model's.
 
-        Notes in `warnings` what was served under another name. Raises UnknownModelError.
+        Notes in `trail` what was served under another name, and what a ladder decided. Raises UnknownModelError.
         """
-        group = self._resolve(features.model, features, "", warnings)
-        if not directives.allow_fallbacks:
+        walked = self._resolve(trail.features.model, trail, "")
+        group = walked.group
+        trail.tiering = trail.tierings.get(walked.ladder) if walked.ladder else None
+        if not trail.directives.allow_fallbacks:
             yield group
             return
         # the caller's names are looked up at once: a wrong one is an error even when nobody needs it
-        wanted = [self._resolve(name, features, f"fallback {name}", warnings) for name in directives.fallbacks]
+        wanted = [self._resolve(name, trail, f"fallback {name}").group for name in trail.directives.fallbacks]
         yield group
         yield from wanted
         own = self._settings.models.get(group.route)
         for name in own.fallbacks if own else ():
-            yield self._resolve(name, features, f"fallback {name}", warnings)
+            yield self._resolve(name, trail, f"fallback {name}").group
+
+    def tier(self, tiering: Tiering, tier: int, trail: Trail) -> Group:
+        """The targets of one tier of a ladder, whatever the ladder has decided."""
+        rung = tiering.tiers[tier]
+        group = self._found(rung.use, trail, "").group
+        effort = "" if trail.features.own_thinking else rung.reasoning_effort
+        return replace(group, tier=tier, effort=effort)
 
     def on(self, day: date, group: Group, warnings: list[str]) -> Group:
         """The group as of `day` (UTC): a model that has ended is asked no more, its successor is, at the same provider.
@@ -131,26 +188,62 @@ class Resolver:
             )
         return target
 
-    def _resolve(self, name: str, features: Features, because: str, warnings: list[str]) -> Group:
-        """The group that `name` leads to. Where only its own rules depend on the request, the way is walked once."""
+    def _resolve(self, name: str, trail: Trail, because: str) -> _Walked:
+        """Where `name` leads, with its warnings noted."""
+        walked = self._found(name, trail, because)
+        if walked.warnings:
+            trail.warnings += walked.warnings
+        return walked
+
+    def _found(self, name: str, trail: Trail, because: str) -> _Walked:
+        """Where `name` leads. Where only its own rules and tiers depend on the request, the way is walked once."""
         model = self._settings.models.get(name)
-        place = self._rules.first_match(name, features) if model is not None and model.rules else None
-        key = (name, place, because)
+        place = self._rules.first_match(name, trail.features) if model is not None and model.rules else None
+        tier = self._tier_of(model, trail) if model is not None and model.tiers and place is None else -1
+        key = (name, place, tier, tier >= 0 and trail.features.own_thinking, because)
         walked = self._walked.get(key)
         if walked is None:
-            walked = self._walk(name, features, because)
+            walked = self._walk(name, trail, because)
             if model is not None and not walked.depends:
                 self._walked[key] = walked
-        if walked.warnings:
-            warnings += walked.warnings
-        return walked.group
+        return walked
 
-    def _walk(self, name: str, features: Features, because: str) -> "_Walked":
-        """Follow aliases, rules and `use` to targets, noting each step."""
-        settings, asked = self._settings, name
+    def _tier_of(self, model: ModelSettings, trail: Trail) -> int:
+        """What the ladder of `model` decides for this request, once."""
+        found = trail.tierings.get(model.name)
+        if found is None:
+            features = trail.features
+            held = self._memory.held(model.name, features, trail.now)
+
+            def obstacle(tier: int) -> str:
+                return self._obstacle(self._found(model.tiers[tier].use, trail, "").group, features)
+
+            found = trail.tierings[model.name] = decide(model, features, trail.directives.cost_quality, held, obstacle)
+        return found.tier
+
+    @staticmethod
+    def _obstacle(group: Group, features: Features) -> str:
+        """Why no target of a group can serve a request with the answer it asks for; empty when one can."""
+        reason = ""
+        needed = features.prompt_tokens + features.max_tokens
+        plain = wants_text_only(features)
+        for target in group.targets:
+            refusal = None if plain and target.chats else target.unable(features, features.prompt_tokens)
+            if refusal is not None:
+                reason = refusal.reason
+            elif needed > target.info.context_tokens:
+                reason = f"holds {target.info.context_tokens} tokens, prompt and answer may have {needed}"
+            else:
+                return ""
+        return reason
+
+    def _walk(self, name: str, trail: Trail, because: str) -> _Walked:
+        """Follow aliases, rules, tiers and `use` to targets, noting each step."""
+        settings, features, asked = self._settings, trail.features, name
         reasons, warnings = [because] if because else [], list[str]()
         sort: Sort | None = None
         mode: StreamMode | None = None
+        ladder, tier, effort = "", -1, ""
         depends = False
         for _ in range(_MAX_HOPS):
             model = settings.models.get(name)
@@ -163,21 +256,31 @@ class Resolver:
                     continue
                 targets = self._direct(name, asked=name == features.model)
                 group = _group(name, targets, sort or "cost", Slo(), " ".join((*reasons, f"direct {name}")))
-                return _Walked(replace(group, stream_mode=mode), tuple(warnings), depends)
+                return _Walked(
+                    replace(group, stream_mode=mode, tier=tier, effort=effort), tuple(warnings), depends, ladder
+                )
             mode = mode or model.stream_mode
-            depends = depends or (bool(model.rules) and name != asked)
+            depends = depends or (bool(model.rules or model.tiers) and name != asked)
             place = self._rules.first_match(name, features) if model.rules else None
             if place is not None:
                 rule = model.rules[place]
                 reasons.append(f"rule {place + 1} of {name}->{rule.use}")
                 sort = rule.sort or sort
                 name = rule.use
+            elif model.tiers:  # the decision itself says why
+                at = self._tier_of(model, trail)
+                if not ladder:
+                    ladder, tier = name, -1 if because else at
+                    effort = "" if features.own_thinking else model.tiers[at].reasoning_effort
+                name = model.tiers[at].use
             elif model.use is not None:
                 reasons.append(f"{name}->{model.use}")
                 name = model.use
             else:
                 group = _group(name, self._targets[name], sort or model.sort, model.slo, " ".join(reasons))
-                return _Walked(replace(group, stream_mode=mode), tuple(warnings), depends)
+                return _Walked(
+                    replace(group, stream_mode=mode, tier=tier, effort=effort), tuple(warnings), depends, ladder
+                )
         raise UnknownModelError(f"the model '{features.model}' leads in a circle")
 
     def _direct(self, name: str, *, asked: bool) -> tuple[Target, ...]:

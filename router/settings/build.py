@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
+from providers.addresses import is_private_host
 from providers.options import Cloud
 from providers.workflows import Workflow
 from router.errors import Problem
@@ -18,10 +22,12 @@ from router.settings.shapes import (
     KeyShape,
     ModelShape,
     ProviderShape,
+    QueueShape,
     RoutingShape,
     ServerShape,
     SigningShape,
     TargetShape,
+    TierShape,
     TurnoutShape,
 )
 from router.settings.values import (
@@ -30,18 +36,21 @@ from router.settings.values import (
     BucketSettings,
     ClientKey,
     EnhanceSettings,
+    FailoverSettings,
     FetchSettings,
     Hedge,
     ImageSettings,
     ModelSettings,
     ProviderOptions,
     ProviderSettings,
+    QueueSettings,
     RoutingSettings,
     RuleSettings,
     ServerSettings,
     SigningSettings,
     Slo,
     TargetSettings,
+    TierSettings,
 )
 
 KEYS_VARIABLE = "TURNOUT_API_KEYS"
@@ -75,11 +84,21 @@ def build_routing(shape: RoutingShape) -> RoutingSettings:
         image_deadline_s=seconds(shape.image_deadline_ms, shape.image_deadline_s, _ROUTING.image_deadline_s),
         attempts=shape.attempts or _ROUTING.attempts,
         retry_budget=_ROUTING.retry_budget if shape.retry_budget is None else shape.retry_budget,
+        queue=_queue(shape.queue),
         hedge=Hedge(enabled=shape.hedge.enabled, max_extra=extra),
         stream_mode=shape.stream_mode or _ROUTING.stream_mode,
         ttft_timeout_s=seconds(shape.ttft_timeout_ms, shape.ttft_timeout_s, _ROUTING.ttft_timeout_s),
         idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, _ROUTING.idle_timeout_s),
-        content_policy_failover=shape.content_policy_failover,
+        failover=FailoverSettings(**shape.failover.model_dump()),
+    )
+
+
+def _queue(shape: QueueShape) -> QueueSettings:
+    usual = _ROUTING.queue
+    return QueueSettings(
+        size=usual.size if shape.size is None else shape.size,
+        max_wait_s=seconds(shape.max_wait_ms, shape.max_wait_s, usual.max_wait_s),
+        image_max_wait_s=seconds(shape.image_max_wait_ms, shape.image_max_wait_s, usual.image_max_wait_s),
     )
 
 
@@ -175,6 +194,8 @@ def _provider(
         off_reason=off_reason,
         connect_timeout_s=seconds(shape.connect_timeout_ms, shape.connect_timeout_s, default.connect_timeout_s),
         idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, default.idle_timeout_s),
+        max_concurrency=shape.max_concurrency,
+        self_hosted=_is_self_hosted(shape, default.base_url) if shape.self_hosted is None else shape.self_hosted,
         options=ProviderOptions(
             cloud=cloud,
             gemini=build_gemini(shape.gemini),
@@ -184,7 +205,6 @@ def _provider(
             organization=shape.organization,
             model_prefix=shape.model_prefix or "",
             result_hosts=tuple(shape.result_hosts),
-            max_concurrent=shape.max_concurrent,
         ),
         line=document.line(loc),
     )
@@ -198,6 +218,15 @@ def _address(shape: ProviderShape, cloud: Cloud | None) -> str:
         return cloud_url(cloud)
     legnext = shape.type == "midjourney" and shape.midjourney.dialect == "legnext"
     return LEGNEXT_URL if legnext else DEFAULT_BASE_URLS[shape.type]
+
+
+def _is_self_hosted(shape: ProviderShape, base_url: str) -> bool:
+    """Whether this is a model server of the operator's own, by what it is or by where it is. A key speaks against it:
+    what asks for one on a private address is as often a gateway to public APIs, which must not be held back."""
+    if shape.type in ("stable-diffusion", "comfyui"):
+        return True
+    host = urlsplit(base_url).hostname
+    return shape.api_key is None and shape.vertex is None and host is not None and is_private_host(host)
 
 
 def _off_reason(shape: ProviderShape, unset: str | None) -> str:
@@ -214,6 +243,7 @@ def _off_reason(shape: ProviderShape, unset: str | None) -> str:
 
 def _model(name: str, shape: ModelShape, document: Document) -> ModelSettings:
     loc: Loc = ("models", name)
+    default = ModelSettings(name=name)
     return ModelSettings(
         name=name,
         rules=tuple(
@@ -224,10 +254,15 @@ def _model(name: str, shape: ModelShape, document: Document) -> ModelSettings:
         targets=tuple(
             _target(target, document.line((*loc, "targets", index))) for index, target in enumerate(shape.targets)
         ),
-        sort=shape.sort or ModelSettings(name=name).sort,
+        sort=shape.sort or default.sort,
         slo=Slo(ttft_p95_ms=shape.slo.ttft_p95_ms, total_p95_ms=shape.slo.total_p95_ms),
         fallbacks=tuple(shape.fallbacks),
         stream_mode=shape.stream_mode,
+        tiers=tuple(_tier(tier, document.line((*loc, "tiers", index))) for index, tier in enumerate(shape.tiers)),
+        cost_quality=default.cost_quality if shape.cost_quality is None else shape.cost_quality,
+        escalations_per_minute=(
+            default.escalations_per_minute if shape.escalations_per_minute is None else shape.escalations_per_minute
+        ),
         description=shape.description,
         line=document.line(loc),
     )
@@ -239,17 +274,21 @@ def _target(shape: TargetShape, line: int) -> TargetSettings:
     return TargetSettings(provider=provider, model=model, weight=shape.weight, timeout_s=timeout_s, line=line)
 
 
+def _tier(shape: TierShape, line: int) -> TierSettings:
+    return TierSettings(use=shape.use, reasoning_effort=shape.reasoning_effort or "", line=line)
+
+
 def _client_keys(shapes: list[KeyShape], variable: str) -> tuple[ClientKey, ...]:
     """Keys of the file, then those of the environment (`name:secret` or a bare secret, comma separated)."""
-    keys = [ClientKey(name=key.name or "", secret=key.secret.strip(), tags=tuple(key.tags)) for key in shapes]
+    keys = [
+        ClientKey(name=key.name or "", secret=key.secret.strip(), tags=tuple(key.tags), max_tier=key.max_tier)
+        for key in shapes
+    ]
     for part in (each.strip() for each in variable.split(",")):
         name, colon, secret = part.partition(":")
         if part:
             keys.append(ClientKey(name=name if colon else "", secret=secret.strip() if colon else part))
-    return tuple(
-        key if key.name else ClientKey(name=f"key{number}", secret=key.secret, tags=key.tags)
-        for number, key in enumerate(keys, 1)
-    )
+    return tuple(key if key.name else replace(key, name=f"key{number}") for number, key in enumerate(keys, 1))
 
 
 def _bytes(mebibytes: float | None, default: int) -> int:

@@ -11,12 +11,13 @@ from router.settings.comfyui import comfyui_problems
 from router.settings.document import Document, Loc
 from router.settings.google import google_problems
 from router.settings.midjourney import midjourney_problems
-from router.settings.names import find_alias, is_direct
+from router.settings.names import find_alias, is_direct, resolve_alias
 from router.settings.spaces import space_problems
 from router.settings.validate import nearest
 from router.settings.values import ModelSettings, Settings, TargetSettings
 
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_MAX_HOPS = 8
 _PUBLIC_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 
 
@@ -76,11 +77,35 @@ def find_warnings(settings: Settings, document: Document) -> list[Problem]:
         for index, target in enumerate(model.targets):
             if not lookup(settings.catalogue, target.provider, target.model).known:
                 warnings.append(document.problem((*loc, "targets", index), _unknown_upstream(target, settings)))
+        for index, tier in enumerate(model.tiers):
+            if tier.reasoning_effort and _thoughtless(settings, tier.use):
+                unheard = f"no target of {tier.use!r} can be told how much to think"
+                warnings.append(document.problem((*loc, "tiers", index), unheard))
         off = [settings.providers[each.provider] for each in model.targets if each.provider in settings.providers]
         if live and off and not any(provider.enabled for provider in off):
             reasons = ", ".join(sorted({f"{provider.name}: {provider.off_reason}" for provider in off}))
             warnings.append(document.problem(loc, f"none of its providers is on ({reasons})"))
     return warnings
+
+
+def _thoughtless(settings: Settings, name: str) -> bool:
+    """Whether the catalogue knows every target that a name usually leads to, and none that thinks."""
+    led = _led(settings, name)
+    name, _ = resolve_alias(settings, name)
+    targets = led.targets if led else settings.catalogue_targets.get(name, ())
+    sold = [lookup(settings.catalogue, target.provider, target.model) for target in targets]
+    return bool(sold) and all(info.known and info.thinking is None for info in sold)
+
+
+def _led(settings: Settings, name: str) -> ModelSettings | None:
+    """The model that a name leads to by aliases and `use`, if it leads to one."""
+    for _ in range(_MAX_HOPS):
+        name, _ = resolve_alias(settings, name)
+        model = settings.models.get(name)
+        if model is None or model.use is None:
+            return model
+        name = model.use
+    return None
 
 
 def _unknown_upstream(target: TargetSettings, settings: Settings) -> str:
@@ -117,11 +142,13 @@ def _model_problems(
 ) -> Iterator[Problem]:
     loc: Loc = ("models", model.name)
     given = {each[2] for each in document.lines if each[:2] == loc and len(each) > 2}
-    if not model.use and not model.targets and not given & {"use", "targets"}:
-        what = "'use' or 'targets' for requests that no rule matches" if model.rules else "'targets' or 'use'"
+    ways = [key for key in ("use", "tiers", "targets") if getattr(model, key)]
+    if not ways and not given & {"use", "tiers", "targets"}:
+        what = "'use', 'tiers' or 'targets' for requests that no rule matches" if model.rules else "'targets' or 'use'"
         yield document.problem(loc, f"needs {what}")
-    if model.use and model.targets:
-        yield document.problem((*loc, "use"), "'use' and 'targets' exclude each other: keep one")
+    if len(ways) > 1:
+        yield document.problem((*loc, ways[0]), f"{' and '.join(map(repr, ways))} exclude each other: keep one")
+    yield from _tier_problems(model, settings, document, given)
     if model.sort == "weighted" and model.targets and not any(target.weight for target in model.targets):
         yield document.problem((*loc, "targets"), "sort: weighted needs a weight above 0")
     for index, target in enumerate(model.targets):
@@ -138,6 +165,8 @@ def _references(model: ModelSettings) -> Iterator[tuple[Loc, str]]:
         yield (*loc, "rules", index, "use"), rule.use
     if model.use:
         yield (*loc, "use"), model.use
+    for index, tier in enumerate(model.tiers):
+        yield (*loc, "tiers", index, "use"), tier.use
     for index, name in enumerate(model.fallbacks):
         yield (*loc, "fallbacks", index), name
 
@@ -148,6 +177,26 @@ def _helpers(settings: Settings) -> Iterator[tuple[Loc, str]]:
     for key, name in (("rewrite_model", enhance.rewrite_model), ("critique_model", enhance.critique_model)):
         if name:
             yield (*loc, key), name
+
+
+def _tier_problems(
+    model: ModelSettings, settings: Settings, document: Document, given: set[str | int]
+) -> Iterator[Problem]:
+    """A ladder of one rung is none, a rung twice is never climbed to, and its knobs mean nothing without it."""
+    loc: Loc = ("models", model.name)
+    for key in ("cost_quality", "escalations_per_minute"):
+        if key in given and "tiers" not in given:
+            yield document.problem((*loc, key), f"{key!r} needs 'tiers'")
+    if len(model.tiers) == 1:
+        yield document.problem((*loc, "tiers"), f"one tier is no choice: write 'use: {model.tiers[0].use}'")
+    for index, tier in enumerate(model.tiers):
+        same = [other for other in model.tiers[:index] if str(other) == str(tier)]
+        unread = not tier.reasoning_effort and (*loc, "tiers", index, "reasoning_effort") in document.lines
+        if same and not unread:
+            yield document.problem((*loc, "tiers", index), f"{tier} is a tier already (line {same[0].line})")
+        led = _led(settings, tier.use)
+        if led is not None and led.tiers and led is not model:
+            yield document.problem((*loc, "tiers", index), f"{tier.use!r} leads to the tiers of {led.name!r}")
 
 
 def _reference_problems(

@@ -3,9 +3,9 @@
 from pydantic.json_schema import JsonSchemaValue
 
 from router.settings.fields import Shape
-from router.settings.shapes import AliasShape, FetchShape, KeyShape, TargetShape, TurnoutShape
+from router.settings.shapes import AliasShape, FetchShape, KeyShape, TargetShape, TierShape, TurnoutShape
 
-_BRIEF: tuple[type[Shape], ...] = (AliasShape, FetchShape, KeyShape, TargetShape)
+_BRIEF: tuple[type[Shape], ...] = (AliasShape, FetchShape, KeyShape, TargetShape, TierShape)
 _VARIABLE: JsonSchemaValue = {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}$"}
 # pydantic writes a bound under its own name where something is converted before it is compared
 _BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -63,6 +63,7 @@ def _prefix(value: str) -> str:
 
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Url = Annotated[Text, AfterValidator(_url)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 OptionalUrl = Annotated[str, AfterValidator(_url)]
 Target = Annotated[str, AfterValidator(_target)]
 
@@ -77,6 +78,9 @@ class KeyShape(Shape):
     )
     secret: Text = Field(description="What the client sends as `Authorization: Bearer`. Use `${ENV}`.")
     tags: Items[Text] = Field(default=[], description="What rules see as `key_tags`.")
+    max_tier: Int | None = Field(
+        default=None, ge=1, description="The highest of a model's `tiers` for this key, from 1. Default: the last."
+    )
 
 
 class ServerShape(Shape):
@@ -124,6 +128,16 @@ class ProviderShape(Shape):
     connect_timeout_ms: Duration | None = Field(default=None, description="`connect_timeout_s` in milliseconds.")
     idle_timeout_s: Duration | None = Field(default=None, description="Longest silence between two reads. Default 120.")
     idle_timeout_ms: Duration | None = Field(default=None, description="`idle_timeout_s` in milliseconds.")
+    max_concurrency: Int | None = Field(
+        default=None,
+        ge=1,
+        description="Requests that it may have at once. Default: as many as it takes (pictures: eachlabs 10, bfl 24).",
+    )
+    self_hosted: Bool | None = Field(
+        default=None,
+        description="A server that gets slower the more it has: its limit follows how much. Default: true for types "
+        "stable-diffusion and comfyui, and for a private base_url without api_key.",
+    )
     organization: Text | None = Field(default=None, description="OpenAI organization id.")
     model_prefix: Prefix | None = Field(
         default=None, description="What litellm calls the provider, for type litellm: `anthropic/`."
@@ -133,9 +147,6 @@ class ProviderShape(Shape):
     azure: AzureShape = Field(default_factory=AzureShape, description="Versions and deployments, for type azure.")
     workflows: Mapping[str, WorkflowShape] = Field(default={}, description="Models of a provider of type comfyui.")
     midjourney: MidjourneyShape = Field(default_factory=MidjourneyShape, description="The bridge, for type midjourney.")
-    max_concurrent: Int | None = Field(
-        default=None, ge=1, description="Pictures it makes at a time. Default: 10 for eachlabs, 24 for bfl, else any."
-    )
     result_hosts: Items[Text] = Field(
         default=[], description="Hosts that finished pictures may be fetched from; none: any public host."
     )
@@ -160,19 +171,43 @@ class TargetShape(Shape):
     timeout_ms: Duration | None = Field(default=None, description="`timeout_s` in milliseconds.")
 
 
+class TierShape(Shape):
+    """A rung of a model's ladder."""
+
+    brief: ClassVar[str | None] = "use"
+
+    use: Text = Field(description="The model that serves it.")
+    reasoning_effort: Effort | None = Field(
+        default=None, description="What it is asked for where the caller says nothing about thinking."
+    )
+
+
 class SloShape(Shape):
     """What answers should keep at the 95th percentile."""
 
-    ttft_p95_ms: Duration | None = Field(default=None, description="Time to first token, milliseconds.")
-    total_p95_ms: Duration | None = Field(default=None, description="Whole answer, milliseconds.")
+    ttft_p95_ms: Duration | None = Field(
+        default=None, description="Time to first token, milliseconds, of 95 % of all requests with prompts as usual."
+    )
+    total_p95_ms: Duration | None = Field(
+        default=None, description="Whole answer, milliseconds, of 95 % of all requests with prompts as usual."
+    )
 
 
 class ModelShape(Shape):
-    """A public model: rules, then `use` or `targets`."""
+    """A public model: rules, then `tiers`, `use` or `targets`."""
 
     description: str = Field(default="", description="Shown by GET /v1/models.")
     rules: list[RuleShape] = Field(default=[], description="First match wins.")
     use: Text | None = Field(default=None, description="The model when no rule matches.")
+    tiers: list[TierShape] = Field(
+        default=[], description="In place of `use`: models from cheap to good; how hard a request looks decides."
+    )
+    cost_quality: Float | None = Field(
+        default=None, ge=0, le=1, description="0: always the first tier, 1: always the last. Default 0.4."
+    )
+    escalations_per_minute: Int | None = Field(
+        default=None, ge=0, description="Weak answers asked for again a tier higher. Default 20; 0: none."
+    )
     targets: list[TargetShape] = Field(default=[], description="Where the model is served from.")
     sort: Sort | None = Field(default=None, description="How targets are ordered. Default cost.")
     slo: SloShape = Field(default_factory=SloShape, description="Cheapest target that is predicted to keep this.")
@@ -200,6 +235,32 @@ class HedgeShape(Shape):
     )
 
 
+class FailoverShape(Shape):
+    """After which failures of an upstream the next candidate is asked; after the others the client gets the failure."""
+
+    content_policy: Bool = Field(default=False, description="A filter refused the prompt or the picture.")
+    context_length: Bool = Field(default=True, description="The prompt was too long; only larger windows are asked.")
+    capability: Bool = Field(default=True, description="The upstream cannot express a field of the request.")
+    auth: Bool = Field(default=True, description="401, 403: the router's key was refused.")
+    model_missing: Bool = Field(default=True, description="404: the upstream does not know the model.")
+    rate_limit: Bool = Field(default=True, description="429, quotas included.")
+    unavailable: Bool = Field(default=True, description="5xx, refused, reset.")
+    timeout: Bool = Field(default=True, description="No first content, or no whole answer, in time.")
+    bad_response: Bool = Field(default=True, description="An answer that is empty or cannot be read.")
+
+
+class QueueShape(Shape):
+    """Requests that wait while every upstream of their model has as many as it takes."""
+
+    size: Int | None = Field(
+        default=None, ge=0, description="How many of each model; more get 429 at once. Default 100."
+    )
+    max_wait_ms: Duration | None = Field(default=None, description="Longest wait of one of them. Default 20000.")
+    max_wait_s: Duration | None = Field(default=None, description="`max_wait_ms` in seconds.")
+    image_max_wait_ms: Duration | None = Field(default=None, description="The same for pictures. Default 60000.")
+    image_max_wait_s: Duration | None = Field(default=None, description="`image_max_wait_ms` in seconds.")
+
+
 class RoutingShape(Shape):
     """How far the router goes for one request."""
 
@@ -221,13 +282,16 @@ class RoutingShape(Shape):
     retry_budget: Float | None = Field(
         default=None, ge=0, le=1, description="Share of requests that may be retries. Default 0.1."
     )
+    queue: QueueShape = Field(default_factory=QueueShape, description="Waiting for an upstream that is full.")
     hedge: HedgeShape = Field(default_factory=HedgeShape, description="A second candidate when the first is late.")
     stream_mode: StreamMode | None = Field(
         default=None,
         description="What a break inside a stream does: an error (live, the default), another model goes on (repair), "
         "or nobody sees it because only whole answers are sent (buffered).",
     )
-    content_policy_failover: Bool = Field(default=False, description="Try the next candidate after a content refusal.")
+    failover: FailoverShape = Field(
+        default_factory=FailoverShape, description="After which failures the next candidate is asked."
+    )
 
 
 class BucketShape(Shape):

@@ -56,4 +56,5 @@ def _references(model: ModelSettings) -> Iterator[str]:
     yield from (rule.use for rule in model.rules)
     if model.use:
         yield model.use
+    yield from (tier.use for tier in model.tiers)
     yield from model.fallbacks

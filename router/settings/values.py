@@ -47,11 +47,15 @@ DEFAULT_BASE_URLS: Mapping[ProviderType, str] = {
 
 
 class ClientKey(Struct, frozen=True, kw_only=True):
-    """A key that clients of this router may present. `tags` are what rules see as `key_tags`."""
+    """A key that clients of this router may present. `tags` are what rules see as `key_tags`.
+
+    `max_tier` is the highest tier of a ladder that its requests reach, counted from 1; None: the last.
+    """
 
     name: str
     secret: str
     tags: tuple[str, ...] = ()
+    max_tier: int | None = None
 
     def __repr__(self) -> str:
         return f"ClientKey(name={self.name!r}, tags={self.tags!r})"
@@ -84,7 +88,6 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     `cloud`, `gemini`: type gemini. `azure`, `midjourney`: of these types. `workflows`, by model: type comfyui.
     `organization`: OpenAI. `result_hosts`: the hosts that finished pictures may be fetched from, their subdomains
     included; none: any public host. `model_prefix`: what litellm calls the provider.
-    `max_concurrent`: pictures at a time; None: as many as its kind is known to admit.
     """
 
     cloud: Cloud | None = None
@@ -95,13 +98,14 @@ class ProviderOptions(Struct, frozen=True, kw_only=True):
     organization: str | None = None
     model_prefix: str = ""
     result_hosts: tuple[str, ...] = ()
-    max_concurrent: int | None = None
 
 
 class ProviderSettings(Struct, frozen=True, kw_only=True):
     """One upstream. A provider without its key is not `enabled`, and `off_reason` says so in words.
 
     `idle_timeout_s` bounds the gap between two reads, so also the wait for the first byte of a plain answer.
+    `max_concurrency` is how many requests (of pictures: calls) it may have at once; None: as many as it takes, or as
+    its kind is known to admit. `self_hosted`: it has no quota to refuse by but gets slower the more it has.
     """
 
     name: str
@@ -112,6 +116,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
     off_reason: str = ""
     connect_timeout_s: float = 5.0
     idle_timeout_s: float = 120.0
+    max_concurrency: int | None = None
+    self_hosted: bool = False
     options: ProviderOptions = ProviderOptions()
     line: int = 0
 
@@ -144,6 +150,17 @@ class RuleSettings(Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
+class TierSettings(Struct, frozen=True, kw_only=True):
+    """A rung of a ladder: the model that serves it, and the effort it is asked for where the caller named none."""
+
+    use: str
+    reasoning_effort: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.use} ({self.reasoning_effort} reasoning)" if self.reasoning_effort else self.use
+
+
 class Slo(Struct, frozen=True, kw_only=True):
     """What a model's answers should keep at the 95th percentile, in milliseconds; None: no promise."""
 
@@ -152,9 +169,11 @@ class Slo(Struct, frozen=True, kw_only=True):
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True):
-    """A public model. `rules` (first match wins), then `use`, else `targets`; at least one of the last two is there.
+    """A public model. `rules` (first match wins), then `tiers`, `use` or `targets`: exactly one of the three is there.
 
-    `use` and `fallbacks` name models, aliases, catalogue names or direct targets `provider/upstream-model`.
+    `use`, `tiers` and `fallbacks` name models, aliases, catalogue names or direct targets `provider/upstream-model`.
+    `tiers` go from the cheapest to the best; `cost_quality` (0: always the first, 1: always the last) says how hard a
+    request must look for the higher ones. `escalations_per_minute` weak answers may be asked for again higher up.
     `stream_mode` None: that of the model it leads to, else the router's.
     """
 
@@ -166,8 +185,16 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     slo: Slo = Slo()
     fallbacks: tuple[str, ...] = ()
     stream_mode: StreamMode | None = None
+    tiers: tuple[TierSettings, ...] = ()
+    cost_quality: float = 0.4
+    escalations_per_minute: int = 20
     description: str = ""
     line: int = 0
+
+    @property
+    def usual(self) -> str | None:
+        """Where it leads when no rule matches and nothing speaks for more; None: to targets of its own."""
+        return self.tiers[0].use if self.tiers else self.use
 
 
 class Alias(Struct, frozen=True, kw_only=True):
@@ -186,6 +213,31 @@ class Hedge(Struct, frozen=True, kw_only=True):
     max_extra: float = 0.02
 
 
+class FailoverSettings(Struct, frozen=True, kw_only=True, gc=False):
+    """After which failures of an upstream the next candidate is asked; after the others the failure is the answer."""
+
+    content_policy: bool = False
+    context_length: bool = True
+    capability: bool = True
+    auth: bool = True
+    model_missing: bool = True
+    rate_limit: bool = True
+    unavailable: bool = True
+    timeout: bool = True
+    bad_response: bool = True
+
+
+class QueueSettings(Struct, frozen=True, kw_only=True):
+    """Requests that wait because every upstream of their model has as many as it takes: `size` of each model.
+
+    None waits longer than `max_wait_s`, for pictures `image_max_wait_s`, nor beyond its deadline.
+    """
+
+    size: int = 100
+    max_wait_s: float = 20.0
+    image_max_wait_s: float = 60.0
+
+
 class RoutingSettings(Struct, frozen=True, kw_only=True):
     """How far the router goes for one request. `deadline_s` covers every attempt, back-off and hedge together.
 
@@ -197,11 +249,12 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     image_deadline_s: float = 300.0
     attempts: int = 3
     retry_budget: float = 0.1
+    queue: QueueSettings = QueueSettings()
     hedge: Hedge = Hedge()
     stream_mode: StreamMode = "live"
     ttft_timeout_s: float = 60.0
     idle_timeout_s: float = 120.0
-    content_policy_failover: bool = False
+    failover: FailoverSettings = FailoverSettings()
 
 
 class BucketSettings(Struct, frozen=True, kw_only=True):

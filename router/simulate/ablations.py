@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from router.routing.health import Health
 from router.routing.latency import LatencyModel
 from router.routing.load import Load
+from router.routing.plan import Attempt
 from router.routing.slowdown import Slowdown
+from router.routing.state import TargetState
 
 
 class _Unaged(Load):
@@ -30,6 +32,15 @@ class _Unloaded(Load):
         return 0.0
 
 
+class _Selfish(Load):
+    """A request's own wait is all that counts."""
+
+    __slots__ = ()
+
+    def crowd(self, strain: float) -> float:
+        return 0.0
+
+
 class _Calm(Slowdown):
     """Nothing is ever slower than usual."""
 
@@ -49,12 +60,32 @@ class _Incurious(Health):
         return False
 
 
+class _Unlimited(Health):
+    """As much may be under way as there is to do."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        uniform: Callable[[float, float], float],
+        hedge_share: float = 0.0,
+        gates: object = None,
+    ) -> None:
+        super().__init__(clock, uniform, hedge_share=hedge_share)
+
+    def take_as_too_much(self, state: TargetState, attempt: Attempt, now: float, *, told: bool) -> None:
+        return None
+
+
 def _no_age(model: LatencyModel) -> None:
     model.load = _Unaged()
 
 
 def _no_load(model: LatencyModel) -> None:
     model.load = _Unloaded()
+
+
+def _no_crowd(model: LatencyModel) -> None:
+    model.load = _Selfish()
 
 
 def _no_ratio(model: LatencyModel) -> None:
@@ -72,5 +103,7 @@ ABLATIONS: Mapping[str, Ablation] = {
     "turnout-no-age": (Health, _no_age),
     "turnout-no-ratio": (Health, _no_ratio),
     "turnout-no-load": (Health, _no_load),
+    "turnout-no-crowd": (Health, _no_crowd),
     "turnout-no-probes": (_Incurious, _whole),
+    "turnout-no-limit": (_Unlimited, _whole),
 }

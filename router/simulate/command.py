@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from router.settings.validate import nearest
-from router.simulate.campaign import simulate
+from router.simulate.campaign import planned, simulate
 from router.simulate.measure import Report
 from router.simulate.players import DEFAULT, NAMES
 from router.simulate.plots import draw_plots
 from router.simulate.report import print_report
 from router.simulate.scenarios import SCENARIOS, SECONDS
 from router.simulate.workload import read_trace
+
+_PIPED_WIDTH = 150
 
 
 class UnknownNameError(ValueError):
@@ -47,10 +49,11 @@ def run(request: Request) -> Report:
     console = Console(stderr=True)
     columns = TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(scenarios) * request.seeds)
+        names = request.players or DEFAULT
+        task = progress.add_task("", total=len(planned(scenarios, names, request.seeds)))
         report = simulate(
             scenarios,
-            request.players or DEFAULT,
+            names,
             request.seeds,
             first_seed=request.first_seed,
             jobs=request.jobs,
@@ -58,7 +61,7 @@ def run(request: Request) -> Report:
             done=lambda: progress.advance(task),
         )
     if request.json_file is None or str(request.json_file) != "-":
-        print_report(report, Console())
+        print_report(report, _wide_enough(Console()))
     if request.json_file is not None:
         _write(msgspec.json.format(msgspec.json.encode(report)), request.json_file)
     if request.plots is not None:
@@ -68,6 +71,13 @@ def run(request: Request) -> Report:
             raise UnknownNameError("plots need matplotlib: pip install 'turnout[plots]'") from exc
         console.print(f"{len(files)} pictures in {request.plots}")
     return report
+
+
+def _wide_enough(console: Console) -> Console:
+    """The console, as wide as the tables are where no terminal says how wide it is."""
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    return console
 
 
 def _known(what: str, name: str, among: Collection[str]) -> None:

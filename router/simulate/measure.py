@@ -9,6 +9,7 @@ from msgspec import Struct
 from router.simulate.figures import Figures, Swing
 from router.simulate.players import LITELLM, ORACLE, PUBLISHED
 from router.simulate.scenarios import Scenario
+from router.simulate.sweep import Point
 
 Runs = Mapping[str, Mapping[str, Sequence[Figures]]]
 """By scenario and player: one entry for each seed, in the same order."""
@@ -58,12 +59,16 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """All rows, and per player the geometric mean of (1 + excess) over the scenarios, minus 1, best first."""
+    """All rows, and per player the geometric mean of (1 + excess) over the scenarios, minus 1, best first.
+
+    `front` is what the sweep over SLOs came to, where that was played.
+    """
 
     seeds: int
     requests: Mapping[str, int]
     rows: tuple[Row, ...]
     overall: Mapping[str, float]
+    front: tuple[Point, ...] = ()
 
     @property
     def best_litellm(self) -> float | None:
@@ -75,7 +80,7 @@ class Report(Struct, frozen=True, kw_only=True):
         return min((self.overall[name] for name in PUBLISHED if name in self.overall), default=None)
 
 
-def measure(scenarios: Iterable[Scenario], runs: Runs) -> Report:
+def measure(scenarios: Iterable[Scenario], runs: Runs, front: tuple[Point, ...] = ()) -> Report:
     """Everything the runs say. The oracle must be among the players, and the first seed of all comes first."""
     rows: list[Row] = []
     requests: dict[str, int] = {}
@@ -88,7 +93,7 @@ def measure(scenarios: Iterable[Scenario], runs: Runs) -> Report:
     overall = {name: _geometric([row.excess for row in rows if row.player == name]) for name in names}
     ranked = dict(sorted(overall.items(), key=lambda pair: pair[1]))
     seeds = len(next(iter(next(iter(runs.values())).values())))
-    return Report(seeds=seeds, requests=requests, rows=tuple(rows), overall=ranked)
+    return Report(seeds=seeds, requests=requests, rows=tuple(rows), overall=ranked, front=front)
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -10,8 +10,10 @@ from decimal import Decimal
 
 from providers.catalogue import ModelInfo, Price
 from providers.errors import ProviderError
+from providers.types import Usage
 from router.errors import RouterError
 from router.routing.dispatch import dispatch
+from router.routing.limits import provider_gates
 from router.routing.plan import Attempt, Candidate, Directives
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
@@ -51,8 +53,11 @@ class Turnout:
         rules = compile_rules(settings)
         jitter = random.Random(f"jitter/{seed}")  # noqa: S311  a simulation
         health, strip = ablation
-        share = settings.routing.hedge.max_extra
-        self._healths = [health(clock, jitter.uniform, hedge_share=share) for _ in range(scenario.replicas)]
+        share, providers = settings.routing.hedge.max_extra, settings.providers.values()
+        self._healths = [
+            health(clock, jitter.uniform, hedge_share=share, gates=provider_gates(providers))
+            for _ in range(scenario.replicas)
+        ]
         for each in self._healths:
             for target in scenario.targets:
                 strip(each.target(target.name, "m", settings.catalogue[f"{target.name}/m"]).latency)
@@ -86,11 +91,13 @@ class Turnout:
         if features.stream:
             latency.observe_first_token(features, took_s, answered)
             await upstreams.finish(place, outcome.value)
+            health.written(served)
             ended = health.now()
             latency.observe_rate(ended - answered, arrival.output_tokens, ended)
         else:
             latency.observe_whole(features, took_s, arrival.output_tokens, answered)
-        health.observe_output(features.model, arrival.output_tokens)
+        used = Usage(prompt_tokens=features.prompt_tokens, completion_tokens=arrival.output_tokens)
+        health.observe_usage(served, features, used)
         return Played(
             arrival.at,
             asked[0],
@@ -106,7 +113,12 @@ def _settings(scenario: Scenario, hedge: Hedge) -> Settings:
     targets = tuple(TargetSettings(provider=target.name, model="m") for target in scenario.targets)
     return Settings(
         providers={
-            target.name: ProviderSettings(name=target.name, type="openai", base_url="http://127.0.0.1:9/v1")
+            target.name: ProviderSettings(
+                name=target.name,
+                type="openai",
+                base_url="http://127.0.0.1:9/v1",
+                self_hosted=target.capacity is not None,
+            )
             for target in scenario.targets
         },
         models={MODEL: ModelSettings(name=MODEL, targets=targets, sort=scenario.sort, slo=scenario.slo)},

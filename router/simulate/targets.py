@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from router.simulate.measure import Report, Row
 from router.simulate.players import OURS
+from router.simulate.sweep import ON_FRONT, SWEPT, on_front
 
 
 class Goal(Struct, frozen=True):
@@ -57,6 +58,11 @@ def verdicts(report: Report) -> Iterator[Verdict]:
             found = goal.figure(row)
             kept = found >= goal.bound if goal.at_least else found <= goal.bound
             yield Verdict(goal.scenario, goal.words, found, goal.bound, kept)
+    swept = [point for point in report.front if point.slo_s is not None]
+    if swept and len(swept) < len(report.front):  # else there is nobody to be beaten by
+        found = on_front(report.front)
+        words = f"of {len(swept)} SLOs, those where nobody is cheaper and quicker"
+        yield Verdict(SWEPT, words, found, ON_FRONT, found >= ON_FRONT)
     ours = report.overall.get(OURS)
     if ours is not None and report.best_litellm is not None:
         third = report.best_litellm / 3

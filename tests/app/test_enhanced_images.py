@@ -512,7 +512,8 @@ def test_chat_requests_are_not_enhanced(router: Turnout) -> None:
 
 def test_a_dry_run_shows_what_would_run_and_asks_nobody(router: Turnout) -> None:
     asked = {"model": "m", "prompt": "A barn", "n": 2, "router": {"enhance": True}}
-    shown = router.http.post(ROUTE, json=asked).json()["enhance"]
+    plan = router.http.post(ROUTE, json=asked).json()
+    shown, pictures_usd = plan["enhance"], plan["candidates"][0]["expected_cost_usd"]
     rewrite, critique = shown["rewrite"], shown["critique"]
     assert (rewrite["runs"], rewrite["target"]) == (True, f"help/{REWRITER}")
     assert (critique["runs"], critique["target"], critique["rounds"]) == (True, f"help/{JUDGE}", 2)
@@ -520,7 +521,7 @@ def test_a_dry_run_shows_what_would_run_and_asks_nobody(router: Turnout) -> None
     assert critique["expected_round_cost_usd"] > 0.06
     skipped = router.http.post(ROUTE, json=asked | {"seed": 3}).json()["enhance"]["rewrite"]
     assert skipped == {"runs": False, "reason": "a seed asks for the same picture again"}
-    poor = asked | {"router": {"enhance": True, "max_cost_usd": 0.135}}
+    poor = asked | {"router": {"enhance": True, "max_cost_usd": pictures_usd + rewrite["expected_cost_usd"] / 2}}
     refused = router.http.post(ROUTE, json=poor).json()["enhance"]
     assert (refused["rewrite"]["runs"], refused["critique"]["runs"]) == (False, False)
     assert "enhance" not in router.http.post(ROUTE, json={"model": "m", "prompt": "A barn"}).json()

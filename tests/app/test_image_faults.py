@@ -174,7 +174,7 @@ def test_one_of_four_fails_and_three_come(upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("switch", [False, True])
 def test_moderation_fails_over_where_the_operator_says_so_alone(switch: bool) -> None:
-    text = configuration() + f"\nrouting: {{content_policy_failover: {str(switch).lower()}}}"
+    text = configuration() + f"\nrouting: {{failover: {{content_policy: {str(switch).lower()}}}}}"
     rule = FaultRule(fault="image-safety", label="bfl", on="submit")
     with Turnout(text, sandbox=SandboxConfig(job_s=0.0, faults=(rule,))) as turnout:
         answer = turnout.http.post(GENERATE, json={"model": "bfl-first", "prompt": "x"})
@@ -212,7 +212,7 @@ def test_a_provider_without_credit_is_not_asked_again_for_any_of_its_models() ->
 
 
 def test_places_at_an_upstream_are_shared_by_all_requests() -> None:
-    text = configuration().replace("eachlabs: {", "eachlabs: {max_concurrent: 2, ", 1)
+    text = configuration().replace("eachlabs: {", "eachlabs: {max_concurrency: 2, ", 1)
     rule = FaultRule(fault="job-never-ends", label="eachlabs", on="submit")
     with Turnout(text, sandbox=SandboxConfig(job_s=0.0, faults=(rule,))) as turnout, ThreadPoolExecutor(4) as pool:
         asked = {"model": "eachlabs/flux-1-1-pro", "prompt": "x", "router": {"deadline_ms": 900}}

@@ -43,7 +43,7 @@ def test_the_configuration_example_is_valid(tmp_path: Path) -> None:
     file.write_text(block("yaml", "providers:"), "utf-8")
     (tmp_path / "models.yaml").write_bytes((ROOT / "config" / "models.yaml").read_bytes())
     settings = load_settings(file, {"GEMINI_API_KEY": "k"})
-    assert settings.models["auto"].use == "gemini-flash"
+    assert settings.models["auto"].usual == "gemini-flash"
 
 
 @pytest.mark.parametrize("field", ["sort", "max_cost_usd", "deadline_ms", "only", "fallbacks"])

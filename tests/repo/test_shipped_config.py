@@ -106,7 +106,7 @@ def test_every_picture_model_has_a_price_or_says_that_it_has_none(shipped: Setti
         if info.kind != "image":
             continue
         assert "prices" in rows[name], f"{name}: an unknown price is said so (prices: [])"
-        cost = expected_cost(info, Features(kind="image", edit=True, images=1), 0, TODAY)
+        cost = expected_cost(info, Features(kind="image", edit=True, images=1), 0, 0, TODAY)
         if cost is None:
             assert rows[name]["prices"] == [], name
             unpriced.add(name)

@@ -241,6 +241,10 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("router not an object", {"router": 5}, "router"),
     ("router unknown", {"router": {"speed": 1}}, "router.speed"),
     ("router sort", {"router": {"sort": "random"}}, "router.sort"),
+    ("router cost_quality high", {"router": {"cost_quality": 1.01}}, "router.cost_quality"),
+    ("router cost_quality nan", {"router": {"cost_quality": "nan"}}, "router.cost_quality"),
+    ("router cost_quality word", {"router": {"cost_quality": "best"}}, "router.cost_quality"),
+    ("router cost_quality flag", {"router": {"cost_quality": True}}, "router.cost_quality"),
     ("router cost negative", {"router": {"max_cost_usd": -1}}, "router.max_cost_usd"),
     ("router cost text", {"router": {"max_cost_usd": "cheap"}}, "router.max_cost_usd"),
     ("router cost true", {"router": {"max_cost_usd": True}}, "router.max_cost_usd"),
@@ -408,6 +412,47 @@ def test_tools_count_towards_the_prompt() -> None:
     assert parse(body(tools=[TOOL] * 100)).features.prompt_tokens > parse(body()).features.prompt_tokens + 1000
 
 
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 3000}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "question"),
+    [
+        (HELLO, 2),
+        ([*HELLO, {"role": "assistant", "content": "a long reply"}], 2),
+        ([*HELLO, {"role": "assistant", "content": "x"}, {"role": "user", "content": "again"}], 5),
+        (
+            [
+                {
+                    "role": "user",
+                    "content": [{"type": "text", "text": "two"}, PICTURE, {"type": "text", "text": "three"}],
+                }
+            ],
+            8,
+        ),
+        ([{"role": "system", "content": "only this"}], 0),
+    ],
+)
+def test_the_question_is_the_text_of_the_last_message_that_a_user_wrote(messages: list[Any], question: int) -> None:
+    assert parse(body(messages=messages)).features.question_bytes == question
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, False),
+        ({"reasoning_effort": None, "google": {"labels": {}}, "extra_body": {"x": 1}}, False),
+        ({"reasoning_effort": "low"}, True),
+        ({"reasoning": {"max_tokens": 100}}, True),
+        ({"thinking": {"type": "disabled"}}, True),
+        ({"google": {"thinking_config": {"thinking_budget": 0}}}, True),
+        ({"extra_body": {"google": {"thinkingConfig": {}}}}, True),
+    ],
+)
+def test_it_is_known_whether_the_caller_says_how_much_to_think(fields: dict[str, Any], said: bool) -> None:
+    assert parse(body(**fields)).features.own_thinking is said
+
+
 def test_affinity_is_the_requests_own() -> None:
     one, other = parse(body()).features.affinity, parse(body(messages=[{"role": "user", "content": "ho"}])).features
     assert one == parse(body(temperature=1)).features.affinity
@@ -429,14 +474,14 @@ DIRECTIVES: list[tuple[str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
             "router": {
                 "sort": "latency", "max_cost_usd": 0.01, "max_latency_ms": 500, "deadline_ms": 2000,
                 "order": ["a", "b"], "only": ["a"], "ignore": ["b"], "fallbacks": ["c"],
-                "stream_mode": "repair", "strict": True, "allow_fallbacks": False,
+                "stream_mode": "repair", "strict": True, "allow_fallbacks": False, "cost_quality": 0.5,
             }
         },
         {},
         {
             "sort": "latency", "max_cost_usd": Decimal("0.01"), "max_latency_ms": 500.0, "deadline_ms": 2000.0,
             "order": ("a", "b"), "only": ("a",), "ignore": ("b",), "fallbacks": ("c",), "stream_mode": "repair",
-            "strict": True, "allow_fallbacks": False,
+            "strict": True, "allow_fallbacks": False, "cost_quality": 0.5,
         },
     ),
     (
@@ -445,10 +490,11 @@ DIRECTIVES: list[tuple[str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
         {
             "x_router_sort": "quality", "x_router_max_cost_usd": "0.5", "x_router_deadline_ms": "1500",
             "x_router_only": "a, b/c", "x_router_strict": "true", "x_router_stream_mode": "buffered",
+            "x_router_cost_quality": "0",
         },
         {
             "sort": "quality", "max_cost_usd": Decimal("0.5"), "deadline_ms": 1500.0, "only": ("a", "b/c"),
-            "strict": True, "stream_mode": "buffered",
+            "strict": True, "stream_mode": "buffered", "cost_quality": 0.0,
         },
     ),
     ("body over header", {"router": {"sort": "cost"}}, {"x_router_sort": "latency"}, {"sort": "cost"}),

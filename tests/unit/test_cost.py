@@ -19,6 +19,11 @@ LONG = LongContext(above_tokens=200_000, input=Decimal(2), output=Decimal(20), c
 TIERED = price("1", "10", cached_input=Decimal("0.25"), long_context=LONG)
 
 
+def asked(info: ModelInfo, features: Features, output_tokens: float, day: date = DAY) -> Decimal | None:
+    """Expected of a request whose tokens the model counts as they were guessed."""
+    return expected_cost(info, features, features.prompt_tokens, output_tokens, day)
+
+
 def usage(prompt: int = 0, completion: int = 0, **more: Any) -> Usage:
     return Usage(prompt_tokens=prompt, completion_tokens=completion, **more)
 
@@ -86,10 +91,10 @@ def test_unknown_prices_stay_unknown_and_are_never_nothing() -> None:
     assert usage_cost(price("1", None), usage(1, 1)) is None
     assert usage_cost(price("1", "1"), usage(1, 1120, image_completion_tokens=1120)) is None
     assert usage_cost(price("1", None), usage(1000, 0)) == Decimal("0.001")
-    assert expected_cost(ModelInfo(name="m"), Features(), 100, DAY) is None
+    assert asked(ModelInfo(name="m"), Features(), 100) is None
     assert actual_cost(ModelInfo(name="m"), usage(1, 1), DAY) == (None, "unknown")
     free = ModelInfo(name="m", prices=(price("0", "0"),))
-    assert expected_cost(free, Features(prompt_tokens=10), 100, DAY) == 0
+    assert asked(free, Features(prompt_tokens=10), 100) == 0
     assert actual_cost(free, usage(1, 1), DAY) == (0, "catalogue")
 
 
@@ -104,12 +109,46 @@ def test_a_price_counts_from_its_first_day_until_the_day_before_its_last() -> No
     features = Features(prompt_tokens=1_000_000)
     days = {date(2026, 10, 31): 1, date(2026, 11, 1): 5, date(2026, 11, 30): 5, date(2026, 12, 1): None}
     for day, expected in days.items():
-        assert expected_cost(model, features, 0, day) == expected
+        assert asked(model, features, 0, day) == expected
+
+
+MEDIA = [
+    ("sound", {"audio_input": "3"}, {"audio": 2, "media_tokens": 2000}, "3000*1 + 2000*3"),
+    ("pictures", {"image_input": "8"}, {"images": 1, "media_tokens": 1120}, "3880*1 + 1120*8"),
+    ("sound at the usual price", {}, {"audio": 2, "media_tokens": 2000}, "5000*1"),
+    ("cheap pictures", {"image_input": "0.5"}, {"images": 1, "media_tokens": 1120}, "3880*1 + 1120*0.5"),
+]
+
+
+@pytest.mark.parametrize(("more", "given", "formula"), [row[1:] for row in MEDIA], ids=[row[0] for row in MEDIA])
+def test_sound_and_pictures_in_a_prompt_are_expected_at_their_own_price(
+    more: dict[str, str], given: dict[str, int], formula: str
+) -> None:
+    terms = [Decimal(left) * Decimal(right) for left, right in (term.split("*") for term in formula.split(" + "))]
+    model = ModelInfo(name="m", prices=(price("1", "1", **{name: Decimal(usd) for name, usd in more.items()}),))
+    assert asked(model, Features(prompt_tokens=5000, **given), 0) == sum(terms) / M
+
+
+def test_cached_tokens_are_expected_at_their_own_price_where_there_is_one() -> None:
+    features = Features(prompt_tokens=5000)
+    for cached, usd in (("0.1", Decimal(1000) + 400), (None, Decimal(5000))):
+        row = price("1", "1", cached_input=None if cached is None else Decimal(cached))
+        assert expected_cost(ModelInfo(name="m", prices=(row,)), features, 5000, 0, DAY, 4000) == usd / M
+
+
+def test_the_pictures_that_an_edit_starts_from_cost_tokens_where_tokens_cost() -> None:
+    by_tokens = ModelInfo(
+        name="m", kind="image", prices=(price("5", None, image_input=Decimal(8), image_output=Decimal(30)),)
+    )
+    whole = ModelInfo(name="m", kind="image", prices=(price(None, None, per_image=FLAT),))
+    edit = Features(kind="image", edit=True, images=2)
+    assert asked(by_tokens, edit, 0) == Decimal(1120 * 30 + 2 * 1120 * 8) / M
+    assert asked(whole, edit, 0) == Decimal("0.05")
 
 
 def test_every_choice_of_an_answer_is_written_but_the_prompt_is_read_once() -> None:
     model = ModelInfo(name="m", prices=(price("1", "10"),))
-    assert expected_cost(model, Features(prompt_tokens=1000, n=3), 100, DAY) == Decimal(1000 + 3 * 100 * 10) / M
+    assert asked(model, Features(prompt_tokens=1000, n=3), 100) == Decimal(1000 + 3 * 100 * 10) / M
 
 
 # --- pictures
@@ -153,6 +192,24 @@ PICTURES = [
 
 
 @pytest.mark.parametrize(
+    ("prompt", "input_usd", "output_usd"),
+    [(190_000, 1, 10), (190_001, 2, 20), (199_999, 2, 20), (200_001, 2, 20), (300_000, 2, 20)],
+)
+def test_a_guessed_length_near_the_border_is_priced_at_its_dearer_side(
+    prompt: int, input_usd: int, output_usd: int
+) -> None:
+    model = ModelInfo(name="m", prices=(TIERED,))
+    assert asked(model, Features(prompt_tokens=prompt), 100) == Decimal(prompt * input_usd + 100 * output_usd) / M
+
+
+def test_near_the_border_of_a_cheaper_tier_the_first_price_counts() -> None:
+    cheaper = LongContext(above_tokens=1000, input=Decimal("0.5"), output=Decimal(1))
+    model = ModelInfo(name="m", prices=(price("1", "10", long_context=cheaper),))
+    costs = [asked(model, Features(prompt_tokens=tokens), 0) for tokens in (1040, 1060)]
+    assert costs == [Decimal("0.00104"), Decimal("0.00053")]
+
+
+@pytest.mark.parametrize(
     ("rows", "wanted", "quality", "usd"), [row[1:] for row in PICTURES], ids=[row[0] for row in PICTURES]
 )
 def test_a_picture_costs_what_its_row_says(
@@ -161,15 +218,15 @@ def test_a_picture_costs_what_its_row_says(
     model = ModelInfo(name="m", kind="image", prices=(price(None, None, per_image=rows),))
     each = None if usd is None else Decimal(usd)
     features = Features(kind="image", size=wanted, quality=quality, n=3)
-    assert expected_cost(model, features, 0, DAY) == (None if each is None else 3 * each)
+    assert asked(model, features, 0) == (None if each is None else 3 * each)
     found = actual_cost(model, None, DAY, images=3, features=features)
     assert found == ((None, "unknown") if each is None else (3 * each, "catalogue"))
 
 
 def test_a_picture_without_a_row_is_priced_by_its_tokens() -> None:
     model = ModelInfo(name="m", kind="image", prices=(price("1", "1", image_output=Decimal(30)),))
-    assert expected_cost(model, Features(kind="image", prompt_tokens=100), 0, DAY) == Decimal(1120 * 30 + 100) / M
-    assert expected_cost(model, Features(kind="image", size=LARGE), 0, DAY) == Decimal(2520 * 30) / M
+    assert asked(model, Features(kind="image", prompt_tokens=100), 0) == Decimal(1120 * 30 + 100) / M
+    assert asked(model, Features(kind="image", size=LARGE), 0) == Decimal(2520 * 30) / M
 
 
 ABLE = ImageCapabilities(tiers=("1K", "2K"), quality_tiers=True, ratios=("1:1",))
@@ -189,7 +246,7 @@ TIERS = tuple(ImagePrice(usd=Decimal(usd), tier=tier) for tier, usd in (("1K", "
 )
 def test_what_is_made_is_priced_not_what_was_wished(wanted: ImageSize | None, quality: str, usd: str) -> None:
     model = ModelInfo(name="m", kind="image", image=ABLE, prices=(price("1", None, per_image=TIERS),))
-    assert expected_cost(model, Features(kind="image", size=wanted, quality=quality), 0, DAY) == Decimal(usd)
+    assert asked(model, Features(kind="image", size=wanted, quality=quality), 0) == Decimal(usd)
 
 
 def test_a_quality_beyond_what_the_model_has_is_priced_as_its_best() -> None:
@@ -199,7 +256,7 @@ def test_a_quality_beyond_what_the_model_has_is_priced_as_its_best() -> None:
         image=ImageCapabilities(qualities=("low", "medium", "high")),
         prices=(price(None, None, per_image=BY_SIZE),),
     )
-    assert expected_cost(model, Features(kind="image", quality="max"), 0, DAY) == Decimal("0.16")
+    assert asked(model, Features(kind="image", quality="max"), 0) == Decimal("0.16")
 
 
 def test_prompt_and_references_are_billed_with_every_call_and_previews_once() -> None:
@@ -210,16 +267,16 @@ def test_prompt_and_references_are_billed_with_every_call_and_previews_once() ->
     )
     features = Features(kind="image", n=3, images=2, edit=True, prompt_tokens=1000)
     given = Decimal("0.016") + Decimal("0.005")
-    assert expected_cost(one, features, 0, DAY) == 3 * Decimal("0.05") + 3 * given
-    assert expected_cost(ten, features, 0, DAY) == 3 * Decimal("0.05") + given
-    assert expected_cost(one, Features(kind="image", partial_images=2), 0, DAY) == Decimal("0.056")
+    assert asked(one, features, 0) == 3 * Decimal("0.05") + 3 * given
+    assert asked(ten, features, 0) == 3 * Decimal("0.05") + given
+    assert asked(one, Features(kind="image", partial_images=2), 0) == Decimal("0.056")
 
 
 def test_a_chat_answer_with_a_picture_costs_both() -> None:
     model = ModelInfo(name="m", prices=(price("1", "10", per_image=FLAT),))
     features = Features(prompt_tokens=1000, image_out=True)
-    assert expected_cost(model, features, 100, DAY) == Decimal(1000 + 100 * 10) / M + Decimal("0.05")
-    assert expected_cost(ModelInfo(name="m", prices=(price("1", "10"),)), features, 100, DAY) is None
+    assert asked(model, features, 100) == Decimal(1000 + 100 * 10) / M + Decimal("0.05")
+    assert asked(ModelInfo(name="m", prices=(price("1", "10"),)), features, 100) is None
 
 
 # --- what it did cost
@@ -298,5 +355,5 @@ def test_a_tier_multiplies_the_price_of_tokens_and_not_of_searches(tier: str, fa
     info = ModelInfo(name="m", prices=(row,), tiers={"flex": Decimal("0.5"), "priority": Decimal("1.8")})
     cost, source = actual_cost(info, usage(1000, 100, searches=1, tier=tier), DAY)
     assert (cost, source) == ((2000 * Decimal(factor) + 14_000) / M, "catalogue")
-    expected = expected_cost(info, Features(prompt_tokens=1000, service_tier=tier), 100, DAY)
+    expected = asked(info, Features(prompt_tokens=1000, service_tier=tier), 100)
     assert expected == 2000 * Decimal(factor) / M

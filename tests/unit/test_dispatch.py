@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from builders import candidate, plan
+from builders import candidate, info, plan
 
 from providers.errors import (
     AuthenticationError,
@@ -27,6 +27,7 @@ from providers.errors import (
 from router.routing.dispatch import AllAttemptsFailedError, dispatch
 from router.routing.health import Health
 from router.routing.plan import Attempt, Candidate, Plan
+from router.settings.values import FailoverSettings
 from router.simulate.virtual import VirtualLoop, run_virtual
 
 A, B, C = candidate("a/m"), candidate("b/m"), candidate("c/m")
@@ -81,7 +82,8 @@ async def test_failures_of_one_upstream_go_to_the_next_in_order(error: ProviderE
     asked: list[str] = []
     attempts: list[Attempt] = []
     script: dict[str, list[Step]] = {"a/m": [error], "b/m": [DOWN], "c/m": ["hello"]}
-    found = await dispatch(plan(A, B, C), upstreams(script, asked), real_health(), attempts)
+    small = candidate("a/m", info=info(context_tokens=8000))
+    found = await dispatch(plan(small, B, C), upstreams(script, asked), real_health(), attempts)
     assert asked == ["a/m", "b/m", "c/m"]
     assert found.served_by is C
     assert [each.outcome for each in attempts] == [error.outcome, "server_error", "ok"]
@@ -359,6 +361,9 @@ async def test_a_picture_whose_time_is_up_has_all_of_it_and_is_not_ordered_elsew
     assert (asked, caught.value.billed) == (["a/m"], True)
 
 
+SHOPPING = FailoverSettings(content_policy=True)
+
+
 async def test_refusals_fail_over_only_where_the_operator_says_so() -> None:
     refused = ContentBlockedError("no", billed=True)
     for kind in ("chat", "image"):
@@ -367,7 +372,7 @@ async def test_refusals_fail_over_only_where_the_operator_says_so() -> None:
             await dispatch(plan(A, B, kind=kind), upstreams({"a/m": [refused]}, asked), real_health(), [])
         assert asked == ["a/m"]
         asked.clear()
-        shopping = plan(A, B, kind=kind, policy_failover=True)
+        shopping = plan(A, B, kind=kind, failover=SHOPPING)
         await dispatch(shopping, upstreams({"a/m": [refused], "b/m": ["yes"]}, asked), real_health(), [])
         assert asked == ["a/m", "b/m"]
 
@@ -375,7 +380,7 @@ async def test_refusals_fail_over_only_where_the_operator_says_so() -> None:
 async def test_a_refusal_is_told_before_a_failure() -> None:
     script: dict[str, list[Step]] = {"a/m": [ContentBlockedError("no")], "b/m": [UnavailableError("down")]}
     with pytest.raises(AllAttemptsFailedError) as caught:
-        await dispatch(plan(A, B, policy_failover=True), upstreams(script, []), real_health(), [])
+        await dispatch(plan(A, B, failover=SHOPPING), upstreams(script, []), real_health(), [])
     assert isinstance(caught.value.last, ContentBlockedError)
 
 

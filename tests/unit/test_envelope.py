@@ -42,6 +42,7 @@ from router.errors import (
 from router.routing.dispatch import AllAttemptsFailedError
 from router.routing.plan import Attempt, Excluded
 from router.routing.planner import AllBlockedError, NoCandidateError
+from router.routing.queue import SaturatedError
 
 BLOCKED = Excluded(provider="a", model="m", reason="rate limited for 7.2 s", blocked_s=7.2)
 INVALID, SERVER = "invalid_request_error", "server_error"
@@ -196,3 +197,12 @@ def test_a_refusal_says_why_for_each_candidate() -> None:
 
 def test_a_plain_router_error_is_a_500() -> None:
     assert error_answer(RouterError("x")).status == 500
+
+
+def test_who_finds_no_room_in_the_end_is_told_to_come_back_whatever_failed_before() -> None:
+    for tried in ([], [RateLimitedError("x", retry_after_s=9.0)], [UnavailableError("down")]):
+        attempts = [Attempt(candidate=candidate(), duration_s=0.0, error=error) for error in tried]
+        answer = error_answer(AllAttemptsFailedError(attempts, SaturatedError("queue_full", 3.2)))
+        assert (answer.status, answer.code) == (429, "router_overloaded")
+        assert dict(answer.headers)[b"retry-after"] == b"4"
+        assert b"x-should-retry" not in dict(answer.headers)

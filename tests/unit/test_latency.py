@@ -17,7 +17,7 @@ seconds = st.floats(0.06, 15.0)  # within a factor of twenty of the prior of 0.9
 
 
 def predicted(model: LatencyModel, features: Features, output_tokens: float, now: float) -> Prediction:
-    return model.predict(features, output_tokens, prompt_factor(features), now)
+    return model.predict(features, (output_tokens, output_tokens), prompt_factor(features), now)
 
 
 def learned(*samples: float, now: float = 1000.0, gap: float = 1.0, prior: float = 0.9) -> tuple[float, float]:

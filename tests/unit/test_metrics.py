@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from builders import DAY, Clock, candidate, health, info, price
+from msgspec.structs import replace
 
 from providers.errors import RateLimitedError, StreamInterruptedError, UnavailableError
 from providers.types import Usage
 from router.accounting.metrics import Metrics
-from router.accounting.record import RequestRecord
-from router.routing.plan import Attempt, Candidate
+from router.accounting.record import Mend, RequestRecord
+from router.routing.plan import Attempt, Candidate, Prediction
 
 KNOWN = {"chat", "a/m", "b/m"}
 A, B, STRANGER = candidate("a/m"), candidate("b/m"), candidate("a/made-up", info=info("made-up", known=False))
@@ -45,6 +46,47 @@ class Office:
             for each in family.samples
             for value in each.labels.values()
         }
+
+
+PREDICTED = Prediction(ttft_ms=500.0, ttft_p95_ms=1500.0, total_ms=2000.0, total_p95_ms=3000.0, output_tokens=100.0)
+PRICED = candidate("a/m", prediction=PREDICTED, expected_cost_usd=Decimal("0.001"))
+
+
+@pytest.mark.parametrize(
+    ("took_s", "more", "kind", "ratio", "late"),
+    [
+        (1.0, {}, "total", 0.5, 0),
+        (4.0, {}, "total", 2.0, 1),
+        (1.0, {"stream": True}, "ttft", 2.0, 0),
+        (2.0, {"stream": True}, "ttft", 4.0, 1),
+        (2.0, {"stream": True, "stream_mode": "buffered"}, "total", 1.0, 0),
+        (2.0, {"kind": "image", "stream": True}, "total", 1.0, 0),
+    ],
+)
+def test_predictions_are_compared_with_what_came_of_them(
+    took_s: float, more: dict[str, Any], kind: str, ratio: float, late: int
+) -> None:
+    office = Office()
+    office.close(Attempt(candidate=PRICED, duration_s=took_s), cost_usd=Decimal("0.0015"), **more)
+    labels = {**TARGET, "kind": kind}
+    assert office.value("router_prediction_ratio_sum", **labels) == pytest.approx(ratio)
+    assert office.value("router_prediction_ratio_count", **labels) == 1
+    assert office.value("router_prediction_late_total", **labels) == late
+    assert office.value("router_prediction_ratio_sum", **TARGET, kind="cost") == pytest.approx(1.5)
+
+
+def test_what_could_not_be_predicted_is_not_compared() -> None:
+    office = Office()
+    slow = Attempt(candidate=PRICED, duration_s=9.0)
+    office.close(slow, cost_usd=None)  # of unknown cost
+    office.close(Attempt(candidate=replace(PRICED, expected_cost_usd=None), duration_s=9.0), cost_usd=Decimal(1))
+    office.close(slow, cost_usd=Decimal(1), stream=True, interrupted=True)
+    assert office.value("router_prediction_ratio_count", **TARGET, kind="cost") == 0
+    office = Office()
+    office.close(slow, slow, mend=Mend(0, 12, "afresh"), stream=True, cost_usd=Decimal(1))  # in part another's
+    office.close(Attempt(candidate=PRICED, duration_s=9.0, error=UnavailableError("down")))
+    counts = [office.value("router_prediction_ratio_count", **TARGET, kind=kind) for kind in ("ttft", "total", "cost")]
+    assert not any(counts)
 
 
 def ok(who: Candidate = A) -> Attempt:

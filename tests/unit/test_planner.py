@@ -5,11 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from builders import DAY, Desk, info, model, prediction, settings, target
+from builders import DAY, Desk, candidate, info, model, prediction, settings, target
 
 from providers.catalogue import ImageCapabilities
 from providers.errors import AuthenticationError, ModelNotFoundError, RateLimitedError, UnavailableError
 from router.errors import UnknownModelError
+from router.routing.limits import Fixed, Gate
 from router.routing.plan import Attempt, Directives, Features
 from router.routing.planner import AllBlockedError, NoCandidateError
 from router.routing.rules import VARIABLES
@@ -289,12 +290,59 @@ def test_an_impossible_latency_limit_is_a_400_that_names_the_nearest(stream: boo
     assert f"Nearest feasible: {nearest.name} at about {wait:.0f} ms" in caught.value.message
 
 
-def test_the_nearest_is_judged_by_the_limit_that_failed() -> None:
-    catalogue = {"slow": info("slow", "1", ttft_ms=60_000.0), "dear": info("dear", "1000", ttft_ms=10.0)}
-    found = desk("a/slow", "b/dear", catalogue=catalogue)
+BOTH = {"slow": info("slow", "1", ttft_ms=60_000.0), "dear": info("dear", "1000", ttft_ms=10.0)}
+
+
+@pytest.mark.parametrize(
+    ("usd", "ms", "nearest", "field"),
+    [
+        ("0.01", 10_000.0, "a/slow at about 62000 ms", "max_latency_ms"),
+        ("0.2", 10_000.0, "b/dear at about $0.250000", "max_cost_usd"),
+        ("0.0001", 10_000.0, "b/dear at about $0.250000", "max_cost_usd"),  # the other one breaks both
+        ("0.0001", 1.0, "a/slow at about $0.000250 and 62000 ms", "max_cost_usd"),
+        ("0", 10_000.0, "b/dear at about $0.250000", "max_cost_usd"),
+    ],
+)
+def test_the_nearest_is_the_one_whose_limit_would_have_to_give_way_least(
+    usd: str, ms: float, nearest: str, field: str
+) -> None:
     with pytest.raises(NoCandidateError) as caught:
-        found.plan(max_cost_usd=Decimal("0.01"), max_latency_ms=10_000.0)
-    assert "Nearest feasible: b/dear at about $0.25" in caught.value.message
+        desk("a/slow", "b/dear", catalogue=BOTH).plan(max_cost_usd=Decimal(usd), max_latency_ms=ms)
+    assert f"Nearest feasible: {nearest}" in caught.value.message
+    assert caught.value.param == f"router.{field}"
+
+
+def test_what_breaks_both_limits_says_so() -> None:
+    found = desk("a/slow", "b/dear", "c/fine", catalogue=BOTH | {"fine": info("fine", "0.1")})
+    assert excluded(found, max_cost_usd=Decimal("0.0001"), max_latency_ms=5000.0) == {
+        "a/slow": "expected to cost $0.000250, above max_cost_usd $0.000100"
+        " and expected to take 62000 ms, above max_latency_ms 5000",
+        "b/dear": "expected to cost $0.250000, above max_cost_usd $0.000100",
+    }
+
+
+@pytest.mark.parametrize("where", ["a target", "a fallback", "the caller's fallback"])
+def test_limits_hold_wherever_a_target_comes_from(where: str) -> None:
+    targets = ("b/cheap", "a/dear") if where == "a target" else ("b/cheap",)
+    chat = model("chat", *targets, fallbacks=("more",) if where == "a fallback" else ())
+    found = Desk(settings(chat, model("more", "a/dear"), catalogue=CATALOGUE))
+    asked: dict[str, Any] = {"fallbacks": ("more",)} if where == "the caller's fallback" else {}
+    assert found.names(**asked) == ["b/cheap", "a/dear"]
+    assert found.names(**asked, max_cost_usd=Decimal("0.0005")) == ["b/cheap"]
+    for _ in range(5):
+        fail(found, "b/cheap", UnavailableError("down"))
+    assert found.names(**asked, max_cost_usd=Decimal("0.0005")) == ["b/cheap"]  # least bad, but within the limit
+
+
+def test_a_buffered_stream_is_judged_by_its_whole_answer() -> None:
+    catalogue = {
+        "start": info("start", "1", ttft_ms=100.0, tpot_ms=50.0),
+        "end": info("end", "1", ttft_ms=900.0, tpot_ms=1.0),
+    }
+    found, stream = desk("a/start", "b/end", catalogue=catalogue), Features(model="chat", stream=True)
+    assert found.names(stream, sort="latency") == ["a/start", "b/end"]
+    assert found.names(stream, sort="latency", stream_mode="buffered") == ["b/end", "a/start"]
+    assert found.names(stream, max_latency_ms=5000.0, stream_mode="buffered") == ["b/end"]
 
 
 def test_a_deadline_can_be_shortened_but_not_stretched() -> None:
@@ -607,3 +655,36 @@ def test_a_plan_shows_what_it_predicted_for_those_it_left_out() -> None:
     assert entry.expected_cost_usd == Decimal("0.001")
     assert entry.prediction is not None
     assert entry.prediction != prediction()
+
+
+def crowded(name: str, desk: Desk) -> None:
+    """Let this target's one place be taken."""
+    provider, _, model_name = name.partition("/")
+    state = desk.health.target(provider, model_name, info(model_name))
+    state.gates = (Gate(Fixed(1), held=1),)
+
+
+def test_a_full_target_comes_last_and_fallbacks_before_it() -> None:
+    models = model("chat", "a/m", "b/m", sort="order", fallbacks=("spare",)), model("spare", "c/m")
+    desk = Desk(settings(*models))
+    assert desk.names() == ["a/m", "b/m", "c/m"]
+    crowded("a/m", desk)
+    assert desk.names() == ["b/m", "c/m", "a/m"]
+    last = desk.plan().candidates[-1]
+    assert (last.full, last.reason) == (True, "at its concurrency limit")
+
+
+def test_when_all_are_full_the_plan_is_what_it_would_be_with_room() -> None:
+    desk = Desk(settings(model("chat", "a/m", "b/m", sort="order")))
+    for name in ("a/m", "b/m"):
+        crowded(name, desk)
+    assert desk.names() == ["a/m", "b/m"]
+
+
+def test_a_full_target_stays_what_an_open_breaker_made_of_it() -> None:
+    desk = Desk(settings(model("chat", "a/m", "b/m", sort="order")))
+    for _ in range(5):
+        desk.health.admit(candidate("a/m"))
+        desk.health.record(Attempt(candidate=candidate("a/m"), duration_s=0.0, error=UnavailableError("down")))
+    crowded("a/m", desk)
+    assert desk.names() == ["b/m"]

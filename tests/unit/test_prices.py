@@ -100,7 +100,7 @@ def test_an_image_model_is_an_image_model() -> None:
 def test_pictures_are_priced_by_what_the_columns_mean(target: str, asked: dict[str, Any], usd: str) -> None:
     info = priced(target)
     assert info.kind == "image"
-    assert expected_cost(info, Features(kind="image", **asked), 0, DAY) == Decimal(usd)
+    assert expected_cost(info, Features(kind="image", **asked), 0, 0, DAY) == Decimal(usd)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from providers.errors import (
     UnavailableError,
 )
 from providers.types import Usage
+from router.accounting.calibration import prediction_json
 from router.accounting.record import RecentRecords, RequestRecord
-from router.routing.plan import Attempt, Excluded, Features
+from router.routing.plan import Attempt, Excluded, Features, Prediction
 
 OK = Attempt(candidate=candidate("a/m"), duration_s=2.0)
 FAILED = Attempt(candidate=candidate("b/m"), duration_s=0.5, error=UnavailableError("down", status=503))
@@ -122,6 +123,55 @@ def test_the_json_tells_the_decision_and_every_attempt() -> None:
     assert (shown["served_by"], shown["status"], shown["cost_usd"], shown["reason"]) == ("a/m", 200, 0.002, "cost: b/m")
     assert shown["excluded"] == [{"target": "c/m", "reason": "has no tools"}]
     assert record().as_json()["served_by"] is None
+
+
+PREDICTED = Prediction(ttft_ms=500.0, ttft_p95_ms=900.0, total_ms=1500.0, total_p95_ms=2500.0, output_tokens=100.0)
+ASKED = candidate("a/m", prediction=PREDICTED, expected_cost_usd=Decimal("0.001"))
+
+
+def closed_record(features: Features | None = None, **more: Any) -> RequestRecord:
+    """An answer that took 2 s of the 3 s of its request, 0.5 s of them after its first content."""
+    made = record(FAILED, Attempt(candidate=ASKED, duration_s=2.0))
+    made.features = features
+    for name, value in more.items():
+        setattr(made, name, value)
+    if made.kind == "chat":
+        made.settle(Usage(prompt_tokens=100, completion_tokens=80))
+    made.close(200, 103.0)
+    return made
+
+
+def test_predicted_and_actual_figures_stand_side_by_side() -> None:
+    assert prediction_json(closed_record()) == {
+        "total_ms": {"predicted": 1500.0, "actual": 2000.0, "p95": 2500.0},
+        "output_tokens": {"predicted": 100.0, "actual": 80},
+        "cost_usd": {"predicted": 0.001, "actual": 0.00018},
+    }
+    assert prediction_json(closed_record(stream=True, first_content_s=2.5)) == {
+        "ttft_ms": {"predicted": 500.0, "actual": 2000.0, "p95": 900.0},
+        "total_ms": {"predicted": 1500.0, "actual": 2500.0, "p95": 2500.0},
+        "output_tokens": {"predicted": 100.0, "actual": 80},
+        "cost_usd": {"predicted": 0.001, "actual": 0.00018},
+    }
+    assert prediction_json(closed_record(kind="image", cost_usd=Decimal("0.04"))) == {
+        "total_ms": {"predicted": 1500.0, "actual": 2000.0, "p95": 2500.0},
+        "cost_usd": {"predicted": 0.001, "actual": 0.04},
+    }
+
+
+def test_every_choice_of_an_answer_counts_in_what_was_predicted() -> None:
+    shown = prediction_json(closed_record(Features(n=3)))
+    assert shown is not None
+    assert shown["output_tokens"] == {"predicted": 300.0, "actual": 80}
+
+
+def test_a_stream_that_broke_off_has_no_actual_end_and_a_failure_no_prediction() -> None:
+    shown = prediction_json(closed_record(stream=True, first_content_s=2.5, interrupted=True))
+    assert shown is not None
+    assert [shown[key]["actual"] for key in ("ttft_ms", "total_ms", "output_tokens")] == [2000.0, None, None]  # type: ignore
+    failed = record(FAILED)
+    failed.close(502, 103.0)
+    assert prediction_json(failed) is None
 
 
 BREAK = StreamInterruptedError("gone", outcome="stream_reset")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from router.errors import SettingsError
 from router.settings import (
     EnhanceSettings,
+    FailoverSettings,
     FetchSettings,
     Settings,
     find_alias,
@@ -20,6 +21,7 @@ from router.settings import (
     resolve_alias,
     use_sandbox,
 )
+from router.settings.values import QueueSettings
 
 CATALOGUE = """
 models:
@@ -64,6 +66,9 @@ BAD = [
     ),
     ("misspelt key", "server:\n  prot: 1\n" + GOOD, 2, "server.prot", "unknown key 'prot'; did you mean 'port'?"),
     ("unknown key deep", GOOD + "routing:\n  hedge: {on: true}\n", 7, "routing.hedge.on", "known: enabled"),
+    ("queue below none", GOOD + "routing: {queue: {size: -1}}\n", 6, "routing.queue.size", "greater"),
+    ("a wait twice", GOOD + "routing: {queue: {max_wait_s: 1, max_wait_ms: 1}}\n", 6, "routing.queue", "keep one"),
+    ("nothing at once", GOOD.replace("/v1\"", "/v1\", max_concurrency: 0"), 2, "providers.up.max_concurrency", "1"),
     ("stream mode unknown", GOOD + "routing: {stream_mode: mend}\n", 6, "routing.stream_mode", "one of live"),
     ("helper unknown", GOOD + "images: {enhance: {rewrite_model: chad}}\n", 6, "images.enhance.rewrite_model",
      "unknown model 'chad'; did you mean 'chat'?"),
@@ -71,6 +76,9 @@ BAD = [
      "no provider 'pu'"),
     ("rounds without end", GOOD + "images: {enhance: {max_rounds: 3}}\n", 6, "images.enhance.max_rounds", "equal to 2"),
     ("threshold", GOOD + "images: {enhance: {threshold: 11}}\n", 6, "images.enhance.threshold", "equal to 10"),
+    ("failover misspelt", GOOD + "routing:\n  failover:\n    aut: true\n", 8, "routing.failover.aut",
+     "unknown key 'aut'; did you mean 'auth'?"),
+    ("failover of a number", GOOD + "routing:\n  failover: {auth: 2}\n", 7, "routing.failover.auth", "true or false"),
     ("fetch misspelt", GOOD + "fetch: of\n", 6, "fetch", "must be true or false, got 'of'"),
     ("fetch of all", GOOD + 'fetch: {allow_origins: ["*"]}\n', 6, "fetch.allow_origins[0]", "must be an exact origin"),
     ("fetch a path", GOOD + 'fetch: {allow_origins: ["http://a/b"]}\n', 6, "fetch.allow_origins[0]", "an origin"),
@@ -110,6 +118,21 @@ BAD = [
     ("rules only", GOOD + "  x:\n    rules: [{when: stream, use: chat}]\n", 6, "models.x", "that no rule matches"),
     ("nothing to ask", GOOD + "  x: {sort: cost}\n", 6, "models.x", "needs 'targets' or 'use'"),
     ("use and targets", GOOD + "    use: m-chat\n", 6, "models.chat.use", "exclude each other"),
+    ("use and tiers", GOOD + "  x:\n    use: chat\n    tiers: [chat, m-chat]\n", 7, "models.x.use", "exclude each"),
+    ("one tier", GOOD + "  x:\n    tiers: [chat]\n", 7, "models.x.tiers", "no choice: write 'use: chat'"),
+    ("a tier twice", GOOD + "  x:\n    tiers:\n      - m-chat\n      - chat\n      - m-chat\n", 10, "models.x.tiers[2]",
+     "m-chat is a tier already (line 8)"),
+    ("unknown tier", GOOD + "  x:\n    tiers:\n      - chat\n      - use: chad\n", 9, "models.x.tiers[1].use",
+     "did you mean 'chat'?"),
+    ("unknown effort", GOOD + "  x:\n    tiers:\n      - chat\n      - {use: chat, reasoning_effort: hi}\n", 9,
+     "models.x.tiers[1].reasoning_effort", "one of none, minimal, low"),
+    ("tiers in tiers", GOOD + "  x: {tiers: [chat, m-chat]}\n  y: {use: x}\n  z:\n    tiers: [y, chat]\n", 9,
+     "models.z.tiers[0]", "'y' leads to the tiers of 'x'"),
+    ("circle of tiers", GOOD + "  x: {tiers: [chat, y]}\n  y: {use: x}\n", 7, "models.y.use", "circle: x -> y -> x"),
+    ("knob without tiers", GOOD + "    cost_quality: 0.5\n", 6, "models.chat.cost_quality", "needs 'tiers'"),
+    ("knob too far", GOOD + "  x:\n    tiers: [chat, m-chat]\n    cost_quality: 1.5\n", 8, "models.x.cost_quality",
+     "less than or equal to 1, got 1.5"),
+    ("tier zero", GOOD + "server: {keys: [{secret: abc, max_tier: 0}]}\n", 6, "server.keys[0].max_tier", "greater"),
     ("circle of use", GOOD + "  a: {use: b}\n  b: {use: a}\n", 7, "models.b.use", "circle: a -> b -> a"),
     ("circle of fallbacks", GOOD + "    fallbacks: [x]\n  x: {use: chat}\n", 7, "models.x.use",
      "circle: chat -> x -> chat"),
@@ -273,6 +296,14 @@ def test_durations_take_either_unit(tmp_path: Path) -> None:
     assert (settings.images.ttl_s, settings.images.quota_bytes) == (60.0, 1_048_576)
 
 
+def test_classes_of_failure_are_switched_one_by_one(tmp_path: Path) -> None:
+    usual = load(tmp_path, GOOD).routing.failover
+    assert not usual.content_policy
+    assert usual.context_length
+    switched = load(tmp_path, GOOD + "routing: {failover: {content_policy: true, auth: false}}\n").routing.failover
+    assert switched == FailoverSettings(content_policy=True, auth=False)
+
+
 def test_an_empty_section_means_its_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path, GOOD + "server:\nrouting:\naliases:\n")
     assert settings.server.port == 8080
@@ -329,6 +360,38 @@ def test_what_is_fetched_for_callers_is_bounded_and_can_be_switched_off(tmp_path
     for off in ("off", "false", "{enabled: off}", "${FETCH}", '{enabled: "${FETCH}"}', "${MISSING:-off}"):
         assert load(tmp_path, f"{GOOD}fetch: {off}\n", {"FETCH": "off"}).fetch.enabled is False
     assert load(tmp_path, f"{GOOD}fetch: on\n").fetch == FetchSettings()
+
+
+@pytest.mark.parametrize(
+    ("provider", "own"),
+    [
+        ('{type: openai, base_url: "http://127.0.0.1:8000/v1"}', True),
+        ('{type: openai, base_url: "http://10.1.2.3/v1"}', True),
+        ('{type: openai, base_url: "http://gpu-box/v1"}', True),
+        ('{type: openai, base_url: "http://gpu.lan:8000/v1"}', True),
+        ('{type: openai, base_url: "https://models.example.com/v1"}', False),
+        ('{type: openai, base_url: "http://127.0.0.1:8000/v1", api_key: "k"}', False),
+        ('{type: openai, base_url: "http://127.0.0.1:8000/v1", self_hosted: false}', False),
+        ('{type: openai, api_key: "k", self_hosted: true}', True),
+        ("{type: stable-diffusion}", True),
+        ('{type: litellm, api_key: "k", model_prefix: "anthropic/"}', False),
+    ],
+)
+def test_a_server_of_ones_own_is_known_by_type_or_by_a_private_address_without_a_key(
+    tmp_path: Path, provider: str, own: bool
+) -> None:
+    found = load_settings(write(tmp_path, GOOD.replace("models:", f"  it: {provider}\nmodels:")), {})
+    assert found.providers["it"].self_hosted is own
+
+
+def test_limits_and_the_queue_are_read_with_their_units(tmp_path: Path) -> None:
+    text = GOOD.replace('/v1"', '/v1", max_concurrency: 7, self_hosted: "${OWN}"')
+    found = load_settings(write(tmp_path, text), {"OWN": "no"})
+    assert (found.providers["up"].max_concurrency, found.providers["up"].self_hosted) == (7, False)
+    assert found.routing.queue == QueueSettings(size=100, max_wait_s=20.0, image_max_wait_s=60.0)
+    queue = "routing: {queue: {size: 0, max_wait_ms: 1500, image_max_wait_s: 90}}\n"
+    found = load_settings(write(tmp_path, GOOD + queue), {})
+    assert found.routing.queue == QueueSettings(size=0, max_wait_s=1.5, image_max_wait_s=90.0)
 
 
 def test_two_keys_of_one_secret_or_name_are_refused(tmp_path: Path) -> None:
@@ -445,3 +508,22 @@ def test_the_catalogue_may_stand_elsewhere(tmp_path: Path) -> None:
 def test_a_missing_catalogue_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read: No such file"):
         load(tmp_path, "catalogue: none.yaml\n" + GOOD)
+
+
+def test_tiers_are_read_with_their_knobs_and_may_be_bare_names(tmp_path: Path) -> None:
+    text = GOOD + "  x:\n    tiers: [chat, {use: chat, reasoning_effort: high}, m-chat]\n    cost_quality: 0\n"
+    found = load(tmp_path, text + "    escalations_per_minute: 0\n").models["x"]
+    assert [str(tier) for tier in found.tiers] == ["chat", "chat (high reasoning)", "m-chat"]
+    assert (found.cost_quality, found.escalations_per_minute, found.usual) == (0.0, 0, "chat")
+    assert load(tmp_path, GOOD + "  x: {tiers: [chat, m-chat]}\n").models["x"].cost_quality == 0.4
+
+
+def test_a_tier_that_cannot_be_told_how_much_to_think_is_a_warning(tmp_path: Path) -> None:
+    text = GOOD + "  x: {tiers: [chat, {use: chat, reasoning_effort: high}]}\n"
+    found = [(problem.key, problem.message) for problem in load(tmp_path, text).warnings]
+    assert found == [("models.x.tiers[1]", "no target of 'chat' can be told how much to think")]
+
+
+def test_a_client_key_may_have_a_highest_tier(tmp_path: Path) -> None:
+    text = GOOD + "server: {keys: [{secret: abc, max_tier: 2}, {secret: abd}]}\n"
+    assert [key.max_tier for key in load(tmp_path, text).server.keys] == [2, None]

@@ -1,6 +1,7 @@
 """Routing judged in virtual time: nobody waits, everybody meets the same luck, the same seed tells the same story."""
 
 import asyncio
+import io
 import json
 import math
 import random
@@ -10,19 +11,22 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 from typer.testing import CliRunner
 
 from providers.errors import RateLimitedError, UnavailableError
 from router.cli import app
 from router.errors import SettingsError
-from router.simulate.campaign import simulate
+from router.simulate.campaign import planned, simulate
 from router.simulate.figures import quantile
 from router.simulate.measure import estimate
 from router.simulate.played import FAILED_WAIT_S
 from router.simulate.players import NAMES, ORACLE, OURS
 from router.simulate.plots import draw_plots
+from router.simulate.report import print_report
 from router.simulate.run import play, play_one
 from router.simulate.scenarios import FLASH, SCENARIOS, THIRD
+from router.simulate.sweep import front, on_front
 from router.simulate.upstreams import Phase, Upstreams
 from router.simulate.virtual import VirtualLoop, run_virtual
 from router.simulate.workload import Load, Traced, draw, read_trace
@@ -256,8 +260,41 @@ def test_an_unknown_name_or_file_is_refused(arguments: list[str]) -> None:
     assert arguments[-1] in result.stderr
 
 
+def test_a_report_can_be_read_where_lines_are_short() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_report(simulate([CALM], [OURS, "litellm-least-busy"], 1), console)
+    lines = console.export_text().splitlines()
+    assert any(line.startswith("litellm-least-busy") for line in lines)
+    assert not any("…" in line for line in lines)
+    assert any(line.rstrip().endswith(("PASS", "FAIL")) and "regret at p99" in line for line in lines)
+
+
+def test_a_setting_is_beaten_by_whoever_costs_no_more_and_takes_no_longer() -> None:
+    run = play(CALM, [OURS], 1)[OURS]
+    ours = {1.0: [replace(run, cost_usd=5.0, p95=2.0)], 2.0: [replace(run, cost_usd=3.0, p95=4.0)]}
+    others = {
+        "as cheap but quicker": [replace(run, cost_usd=3.0, p95=3.9)],
+        "dearer": [replace(run, cost_usd=5.1, p95=2.0)],
+        "the same": [replace(run, cost_usd=5.0, p95=2.0)],
+    }
+    points = front(OURS, ours, others)
+    assert [point.beaten_by for point in points[:2]] == [(), ("as cheap but quicker",)]
+    assert on_front(points) == 1
+
+
+def test_ten_slos_are_swept_with_the_scenario_that_has_one() -> None:
+    assert [len(planned([SCENARIOS[name]], [OURS], 8)) for name in ("s1", "s5")] == [8, 8 + 10 * 2]
+    assert len(planned([SCENARIOS["s5"]], ["round-robin"], 8)) == 8
+
+
 def test_a_report_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
     files = draw_plots(simulate([CALM], [OURS], 2), tmp_path)
     assert [file.name for file in files] == ["s1-regret.svg", "s1-share.svg"]
     assert all("<svg" in file.read_text() for file in files)
+
+
+def test_a_burst_in_which_every_target_once_collapsed_is_lived_through() -> None:
+    found = play(SCENARIOS["s6"], [OURS], 138)
+    assert found[OURS].failed == 0.0
+    assert found[OURS].p99 < 30.0

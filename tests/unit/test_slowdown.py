@@ -80,8 +80,8 @@ def sent(model: LatencyModel, count: int, now: float) -> None:
 def test_a_target_that_hangs_is_known_to_before_it_answers() -> None:
     model = LatencyModel(info(ttft_ms=500.0))
     sent(model, 4, 10.0)
-    early = model.predict(STREAM, 100, prompt_factor(STREAM), 10.5).ttft_ms
-    late = model.predict(STREAM, 100, prompt_factor(STREAM), 14.0).ttft_ms
+    early = model.predict(STREAM, (100.0, 100.0), prompt_factor(STREAM), 10.5).ttft_ms
+    late = model.predict(STREAM, (100.0, 100.0), prompt_factor(STREAM), 14.0).ttft_ms
     assert late > 3 * early
     assert model.slowdown(14.0) > 3
 
@@ -128,7 +128,17 @@ def test_congestion_is_learned_from_what_was_under_way_at_the_start() -> None:
     found = learned({0: 1.0, 4: 1.04, 8: 1.3, 12: 2.0, 16: 3.4, 24: 9.0})
     for key in range(12):
         found.began(key, USUAL, True, 0.0, 1.0)
-    assert found.factor(0.0, 1.0) == pytest.approx(2.0, rel=0.25)
+    assert math.exp(found.strain(0.0, 1.0)) == pytest.approx(2.0, rel=0.25)
+
+
+def test_as_many_are_served_as_can_be_where_one_more_takes_its_own_time_from_the_others() -> None:
+    found = learned({0: 1.0, 4: 1.04, 8: 1.3, 12: 2.0, 16: 3.4, 24: 9.0})
+    served = {}
+    for key in range(25):
+        strain = found.strain(0.0, 1.0)
+        served[key / math.exp(strain)] = found.crowd(strain)
+        found.began(key, USUAL, True, 0.0, 1.0)
+    assert served[max(served)] == pytest.approx(1.0, abs=0.2)
 
 
 def test_streams_being_written_count_for_about_as_long_as_they_usually_take() -> None:
@@ -140,10 +150,10 @@ def test_streams_being_written_count_for_about_as_long_as_they_usually_take() ->
 
 def test_before_anything_is_learned_load_counts_a_little_and_never_much() -> None:
     found = Load()
-    factors = [found.factor(0.0, 1.0)]
+    factors = [math.exp(found.strain(0.0, 1.0))]
     for key in range(50):
         found.began(key, USUAL, True, 0.0, 1.0)
-        factors.append(found.factor(0.0, 1.0))
+        factors.append(math.exp(found.strain(0.0, 1.0)))
     assert factors[0] == 1.0
     assert factors == sorted(factors)
     assert 1.05 < factors[1] < factors[-1] < 2.0
@@ -152,5 +162,5 @@ def test_before_anything_is_learned_load_counts_a_little_and_never_much() -> Non
 def test_who_hangs_before_the_first_token_is_not_expected_to_write_at_the_usual_pace() -> None:
     model = LatencyModel(info(ttft_ms=500.0, tpot_ms=10.0))
     sent(model, 4, 10.0)
-    calm, hung = (model.predict(STREAM, 100, prompt_factor(STREAM), now) for now in (10.5, 14.0))
+    calm, hung = (model.predict(STREAM, (100.0, 100.0), prompt_factor(STREAM), now) for now in (10.5, 14.0))
     assert hung.total_ms - hung.ttft_ms > 3 * (calm.total_ms - calm.ttft_ms)

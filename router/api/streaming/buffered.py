@@ -14,13 +14,15 @@ from providers.timer import Limit
 from providers.types import ChatChunk, Usage
 from router.accounting.record import RequestRecord
 from router.api.chat_request import ParsedChat
+from router.api.escalation import Escalation, escalation_of
 from router.api.gateway import Exchange
 from router.api.sse import KEEP_ALIVE
-from router.api.streaming.gathering import Tally, unseen
+from router.api.streaming.gathering import Tally, joined, unseen
 from router.api.streaming.live import answer_headers, asked_of, settle, shutting_down
 from router.api.streaming.outrun import book
 from router.api.streaming.wire import Wire
 from router.api.streaming.writer import KEEP_ALIVE_S
+from router.api.withheld import unless_withheld_stream
 from router.routing.dispatch import AllAttemptsFailedError, Discard, dispatch
 from router.routing.plan import Candidate, Outcome
 
@@ -41,8 +43,13 @@ async def answer_buffered(exchange: Exchange, parsed: ParsedChat, wire: Wire) ->
     plan = record.plan
     assert plan is not None
     line = _Line(exchange)
+    escalation: Escalation[_Whole] | None = escalation_of(exchange, parsed, plan)
+    gather = _Gatherer(exchange, parsed, escalation)
     try:
-        outcome = await dispatch(plan, _Gatherer(exchange, parsed), gateway.health, record.attempts, _discard(record))
+        if escalation is None:
+            outcome = await dispatch(plan, gather, gateway.health, record.attempts, _discard(record))
+        else:
+            outcome = await escalation.dispatch(gather, _discard(record))
         await line.release()
     except (AllAttemptsFailedError, ProviderError) as exc:
         await line.release()
@@ -63,7 +70,7 @@ async def _send(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
     record, health = exchange.record, exchange.gateway.health
     whole, served, now = outcome.value, outcome.served_by, health.now()
     latency = health.target(served.provider, served.model, served.info).latency
-    latency.observe_first_token(parsed.features, whole.first_s, now - whole.rest_s)
+    latency.observe_first_token(served.asked(parsed.features), whole.first_s, now - whole.rest_s)
     if whole.usage is not None:
         latency.observe_rate(whole.rest_s, whole.usage.completion_tokens, now)
     record.first_content_s = now - whole.rest_s - record.started
@@ -100,15 +107,19 @@ def _discard(record: RequestRecord) -> Discard[_Whole]:
 class _Gatherer:
     """Calls one candidate and waits for the end of its answer. Called, as dispatch calls."""
 
-    def __init__(self, exchange: Exchange, parsed: ParsedChat) -> None:
+    def __init__(self, exchange: Exchange, parsed: ParsedChat, escalation: Escalation[_Whole] | None) -> None:
         self._exchange = exchange
         self._parsed = parsed
+        self._escalation = escalation
 
     async def __call__(self, candidate: Candidate) -> _Whole:
         record, features = self._exchange.record, self._parsed.features
         tally = Tally()
         try:
-            return await self._gather(candidate, tally)
+            whole = await self._gather(candidate, tally)
+            if self._escalation is not None:
+                self._escalation.judge(candidate, whole, joined(whole.chunks))
+            return whole
         except BaseException as exc:
             bill = tally.bill(features)
             if bill is not None:
@@ -129,6 +140,8 @@ class _Gatherer:
             raise UpstreamTimeoutError(
                 "no content in time", provider=candidate.provider, outcome="ttft_timeout"
             ) from exc
+        if plan.failover.content_policy:
+            stream = await unless_withheld_stream(self._exchange.record, candidate, stream)
         begun = now()
         chunks = list(stream.first)
         tally.take(stream.first)

@@ -9,9 +9,11 @@ from providers.errors import (
     UnavailableError,
     UpstreamTimeoutError,
 )
-from providers.types import ChatChunk, Usage
+from providers.types import ChatChunk, JsonObject, JsonValue, Usage
 from router.api.streaming.continuation import tokens_of
 from router.routing.plan import Features
+
+_MAX_CALLS = 1024
 
 
 class Tally:
@@ -38,6 +40,41 @@ class Tally:
             return self.usage
         tokens = tokens_of(self._written)
         return Usage(prompt_tokens=features.prompt_tokens, completion_tokens=tokens, estimated=True)
+
+
+def joined(chunks: Sequence[ChatChunk]) -> list[JsonObject]:
+    """What the chunks of a whole answer say together, as choices: text, calls, refusal and reason, nothing else."""
+    choices: dict[int, JsonObject] = {}
+    for chunk in chunks:
+        choice = choices.setdefault(chunk.index, {"message": {"content": "", "tool_calls": []}, "finish_reason": None})
+        message = choice["message"]
+        assert isinstance(message, dict)
+        for key, value in chunk.delta.items():
+            if key == "tool_calls":
+                _join_calls(message["tool_calls"], value)
+            elif isinstance(value, str):
+                said = message.get(key)
+                message[key] = said + value if isinstance(said, str) else value
+            elif value:
+                message[key] = value
+        choice["finish_reason"] = chunk.finish_reason or choice["finish_reason"]
+    return list(choices.values())
+
+
+def _join_calls(calls: JsonValue, delta: JsonValue) -> None:
+    """Add a chunk's part of the calls to those so far: arguments come in pieces, told apart by their index."""
+    assert isinstance(calls, list)
+    for part in delta if isinstance(delta, list) else []:
+        function = part.get("function") if isinstance(part, dict) else None
+        place = part.get("index") if isinstance(part, dict) else None
+        if not isinstance(function, dict) or not isinstance(place, int):
+            continue
+        while len(calls) <= place < _MAX_CALLS:
+            calls.append({"function": {"arguments": ""}})
+        call = calls[place] if 0 <= place < len(calls) else None
+        known = call.get("function") if isinstance(call, dict) else None
+        if isinstance(known, dict):
+            known["arguments"] = f"{known['arguments']}{function.get('arguments') or ''}"
 
 
 def unseen(error: StreamInterruptedError) -> ProviderError:

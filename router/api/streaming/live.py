@@ -29,7 +29,7 @@ async def relay(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
     committed = health.now()
     record.first_content_s = committed - record.started
     latency = health.target(served.provider, served.model, served.info).latency
-    latency.observe_first_token(parsed.features, outcome.attempts[-1].duration_s, committed)
+    latency.observe_first_token(served.asked(parsed.features), outcome.attempts[-1].duration_s, committed)
     record.served_model = stream.model
     record.warnings = wire.told((*record.plan.warnings, *stream.warnings) if record.plan else stream.warnings)
     record.measure_overhead(committed)
@@ -43,14 +43,14 @@ async def relay(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
         failed = record.served_by
         if failed is not None:
             health.interrupted(failed, exc)
-            settle(exchange, parsed, writer.usage)
+            settle(exchange, parsed, writer.usage, whole=False)
         record.interrupted = True
         record.error_code = exc.code or exc.outcome
         await writer.end(renderer.failure(exc))
         return 200
     except asyncio.CancelledError:
         if record.served_by is not None:
-            settle(exchange, parsed, writer.usage)
+            settle(exchange, parsed, writer.usage, whole=False)
         if not gateway.cutting:
             raise
         record.interrupted, record.error_code = True, SHUTTING_DOWN
@@ -81,15 +81,22 @@ async def _pump(stream: Begun, renderer: Renderer, writer: Writer) -> None:
 
 
 def asked_of(candidate: Candidate, request: ChatRequest) -> ChatRequest:
-    """The request as this candidate gets it: after a refused thought signature, without any."""
+    """The request as this candidate gets it: with its tier's effort, and after a refused thought signature without any.
+
+    A tier has an effort for a caller who named none, and for nobody else.
+    """
+    if candidate.effort:
+        request = replace(request, fields={**request.fields, "reasoning_effort": candidate.effort})
     return replace(request, unsigned=True) if candidate.resend == "unsigned" else request
 
 
-def settle(exchange: Exchange, parsed: ParsedChat, usage: Usage | None) -> None:
-    """Book the answer, and learn how long answers are."""
-    exchange.record.settle(usage)
-    if usage is not None and not usage.estimated:
-        exchange.gateway.health.observe_output(parsed.features.model, usage.completion_tokens)
+def settle(exchange: Exchange, parsed: ParsedChat, usage: Usage | None, *, whole: bool = True) -> None:
+    """Book the answer and, if it is a `whole` one, learn from what it used."""
+    record = exchange.record
+    record.settle(usage)
+    served = record.served_by
+    if whole and served is not None and record.mend is None and usage is not None and not usage.estimated:
+        exchange.gateway.health.observe_usage(served, served.asked(parsed.features), usage)
 
 
 def answer_headers(exchange: Exchange, served: Candidate | None) -> Headers:

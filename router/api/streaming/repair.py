@@ -133,7 +133,9 @@ class MendingStream:
             raise error
         self._last_word = None
         bill = self._tally.bill(self._parsed.features) or Usage(estimated=True)
-        health.interrupted(record.break_off(error, bill, len(sent)), error)
+        broken = record.break_off(error, bill, len(sent))
+        health.interrupted(broken, error)
+        health.written(broken)
         await self._stream.aclose()
         assert record.plan is not None
         rest = replace(record.plan, candidates=others, deadline_s=left_s)

@@ -1,0 +1,69 @@
+"""Which failures of one upstream are answered by asking another, and whom."""
+
+from collections.abc import Iterable, Sequence
+
+from providers.errors import (
+    AuthenticationError,
+    BadResponseError,
+    ContentBlockedError,
+    ContextTooLongError,
+    ModelNotFoundError,
+    ProviderError,
+    RateLimitedError,
+    UnavailableError,
+    UnsupportedFieldError,
+    UpstreamTimeoutError,
+)
+from router.routing.plan import Candidate, Features
+from router.settings.values import FailoverSettings
+
+_LEAST_WINDOW = 4096  # no model that is still sold holds less
+
+_SWITCHES: tuple[tuple[type[ProviderError], str], ...] = (
+    (ContentBlockedError, "content_policy"),
+    (ContextTooLongError, "context_length"),
+    (UnsupportedFieldError, "capability"),
+    (AuthenticationError, "auth"),
+    (ModelNotFoundError, "model_missing"),
+    (RateLimitedError, "rate_limit"),
+    (UnavailableError, "unavailable"),
+    (UpstreamTimeoutError, "timeout"),
+    (BadResponseError, "bad_response"),
+)
+
+
+def fails_over(error: ProviderError, switches: FailoverSettings) -> bool:
+    """Whether the next candidate may be asked: as configured, else as the error's class says."""
+    for kind, name in _SWITCHES:
+        if isinstance(error, kind):
+            return bool(getattr(switches, name))
+    return error.failover
+
+
+def roomier(candidates: Iterable[Candidate], failed: Candidate) -> list[Candidate]:
+    """Those that may hold a prompt that was too long for `failed`; of a model nobody described no window is known."""
+    window = failed.info.context_tokens if failed.info.known else 0
+    return [each for each in candidates if each.info.context_tokens > window or not each.info.known]
+
+
+def with_room(candidates: Sequence[Candidate], places: int, features: Features) -> list[Candidate]:
+    """The first of the candidates for so many places, one of them for a larger window if the prompt may need it.
+
+    The length of a prompt is a guess: where it is more than half of every window, the last place is for the first
+    candidate that has a larger one.
+    """
+    kept, rest = list(candidates[:places]), candidates[places:]
+    if rest and places > 1 and is_tight(kept, features):
+        largest = max(each.info.context_tokens for each in kept)
+        larger = next((each for each in rest if each.info.context_tokens > largest), None)
+        if larger is not None:
+            kept[-1] = larger
+    return kept
+
+
+def is_tight(candidates: Iterable[Candidate], features: Features) -> bool:
+    """Whether the prompt of a chat request may turn out too long for all of them that health would ask."""
+    tokens = 2 * features.prompt_tokens
+    if tokens < _LEAST_WINDOW or features.kind != "chat":
+        return False
+    return all(tokens > each.info.context_tokens or each.last_resort for each in candidates)

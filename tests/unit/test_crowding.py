@@ -1,0 +1,104 @@
+"""What one more request takes from the others: nobody is sent to a target that serves fewer the more are sent there."""
+
+import math
+
+import pytest
+from builders import Desk, info, model, settings
+
+from router.routing.load import Load
+from router.routing.plan import Features, Prediction
+from router.settings.values import Slo
+
+CAPACITY = 12.0  # at which answers take twice as long
+USUAL = Prediction(ttft_ms=500.0, ttft_p95_ms=1100.0, total_ms=1750.0, total_p95_ms=2600.0, known=True)
+STREAM = Features(model="chat", stream=True)
+CATALOGUE = {"quick": info("quick", "1", ttft_ms=400.0), "calm": info("calm", "4", ttft_ms=600.0)}
+
+
+def crowded(under_way: int) -> Load:
+    """So many under way where congestion has been learned."""
+    load = Load()
+    for _ in range(60):
+        for before in (0, 4, 8, 12, 16, 20):
+            for key in range(before + 1):
+                load.began(key, USUAL, True, 0.0, 1.0)
+            load.over(before)
+            load.observe(math.log(1 + (before / CAPACITY) ** 3))
+            for key in range(before):
+                load.over(key)
+    load.work_out()
+    for key in range(under_way):
+        load.began(key, USUAL, True, 1000.0, 1.0)
+    return load
+
+
+def desk(under_way: int, **more: object) -> Desk:
+    """`a/quick` has so many under way, `b/calm` none."""
+    found = Desk(settings(model("chat", "a/quick", "b/calm", **more), catalogue=CATALOGUE))
+    found.health.target("a", "quick", CATALOGUE["quick"]).latency.load = crowded(under_way)
+    return found
+
+
+def first(under_way: int, **more: object) -> str:
+    return desk(under_way, **more).names(STREAM)[0]
+
+
+def test_a_target_is_left_before_a_request_would_wait_as_long_there_as_elsewhere() -> None:
+    chosen = {under_way: first(under_way, sort="latency") for under_way in range(15)}
+    left_at = next(under_way for under_way, name in chosen.items() if name == "b/calm")
+    quick, calm = (each.prediction for each in desk(left_at, sort="latency").plan(STREAM).candidates[::-1])
+    assert quick.ttft_ms < calm.ttft_ms, "the caller alone would wait less there"
+    assert quick.ttft_ms * (1 + quick.crowd) > calm.ttft_ms
+    assert all(name == "b/calm" for under_way, name in chosen.items() if under_way >= left_at)
+
+
+def test_under_an_slo_the_cheapest_is_asked_only_while_more_requests_are_served_the_more_are_sent() -> None:
+    slo = Slo(ttft_p95_ms=60_000.0)
+    chosen = [first(under_way, sort="cost", slo=slo) for under_way in range(20)]
+    most = max(range(20), key=lambda under_way: under_way / (1 + (under_way / CAPACITY) ** 3))
+    assert abs(chosen.index("b/calm") - most) <= 2
+    assert set(chosen[: most - 2]) == {"a/quick"}
+
+
+def test_without_an_slo_time_does_not_matter_and_the_cheapest_is_asked() -> None:
+    assert {first(under_way, sort="cost") for under_way in range(0, 40, 5)} == {"a/quick"}
+
+
+def test_what_is_only_supposed_of_load_never_makes_a_target_full() -> None:
+    found = Desk(settings(model("chat", "a/quick", "b/calm", slo=Slo(ttft_p95_ms=60_000.0)), catalogue=CATALOGUE))
+    load = found.health.target("a", "quick", CATALOGUE["quick"]).latency.load
+    for key in range(100):
+        load.began(key, USUAL, True, 1000.0, 1.0)
+    assert found.names(STREAM)[0] == "a/quick"
+
+
+def test_a_few_answers_that_chance_made_slower_spare_nobody() -> None:
+    load = Load()
+    for before, ratio in ((0, 0.7), (1, 1.0), (2, 0.9), (3, 1.6), (4, 1.4), (5, 2.0)):
+        for key in range(before + 1):
+            load.began(key, USUAL, True, 0.0, 1.0)
+        load.over(before)
+        load.observe(math.log(ratio))
+        for key in range(before):
+            load.over(key)
+    load.work_out()
+    assert load.slope > 0.01
+    assert load.crowd(3.0) == 0.0
+
+
+def test_a_long_prompt_is_not_held_against_a_target_whose_usual_answers_keep_the_slo() -> None:
+    found = desk(0, sort="cost", slo=Slo(ttft_p95_ms=1400.0))
+    long = found.plan(Features(model="chat", stream=True, prompt_tokens=100_000))
+    assert long.candidates[0].name == "a/quick"
+    assert long.candidates[0].prediction.ttft_p95_ms > 1400.0
+
+
+@pytest.mark.parametrize(("took_s", "asked"), [(0.8, "a/quick"), (1.5, "b/calm")])
+def test_where_prompts_are_usually_long_the_slo_is_kept_for_long_ones(took_s: float, asked: str) -> None:
+    slo = Slo(ttft_p95_ms=1400.0)
+    found = Desk(settings(model("chat", "a/quick", "b/calm", sort="cost", slo=slo), catalogue=CATALOGUE))
+    state, long = found.health.target("a", "quick", CATALOGUE["quick"]), Features(stream=True, prompt_tokens=100_000)
+    for _ in range(200):
+        found.clock.advance(1.0)
+        state.latency.observe_first_token(long, took_s, found.clock.now)
+    assert found.names(STREAM)[0] == asked
