@@ -74,7 +74,7 @@ class Thinking(Struct, frozen=True, kw_only=True):
 class PixelLimits(Struct, frozen=True, kw_only=True):
     """The pixels an image model takes: both sides multiples of `multiple` within the sides, their product the areas.
 
-    `max_area` 0: the sides alone bound it.
+    `max_area` 0: the sides alone bound it. One side is at most `max_ratio` times the other; 0: as long as it likes.
     """
 
     multiple: int = 1
@@ -82,18 +82,21 @@ class PixelLimits(Struct, frozen=True, kw_only=True):
     max_side: int = 4096
     min_area: int = 0
     max_area: int = 0
+    max_ratio: int = 0
 
 
 class ImageCapabilities(Struct, frozen=True, kw_only=True):
     """What an image model takes. `tiers`, `ratios`, `sizes` empty: pixels are sent, within `pixels` if that is known.
 
-    `per_call` is how many pictures one upstream call can make; more than that is fanned out. `prompt_chars` is the
-    longest prompt that it reads to the end, in characters; 0: nobody knows. `quality_tiers`: what `qualities` is to
-    others, a tier is to this model, where the caller leaves the size open. `edits_only`: it makes nothing without a
-    picture to start from. `seconds` are where predictions start at a quality, in place of `image_s`.
+    `fixed_tier` is what a model of `ratios` makes that cannot be told a tier. `per_call` is how many pictures one
+    upstream call can make; more than that is fanned out. `prompt_chars` is the longest prompt that it reads to the end,
+    in characters; 0: nobody knows. `quality_tiers`: what `qualities` is to others, a tier is to this model, where the
+    caller leaves the size open. `edits_only`: it makes nothing without a picture to start from. `seconds` are where
+    predictions start at a quality, in place of `image_s`.
     """
 
     tiers: tuple[str, ...] = ()
+    fixed_tier: str = "1K"
     ratios: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
     pixels: PixelLimits | None = None

@@ -34,25 +34,37 @@ class Fit(Struct, frozen=True, kw_only=True):
 
 
 def fit(size: ImageSize | None, able: ImageCapabilities) -> Fit:
-    """What a model is asked for by its row: a shape, pixels as they are where they are legal, or the nearest."""
+    """What a model is asked for by its row: a shape, pixels as they are where they are legal, or the nearest.
+
+    Of a model that has both, the listed sizes go before other pixels, unless none of them has the shape.
+    """
     if size is None:
         return Fit()
     if able.ratios:
-        return fit_shape(size, able.ratios, able.tiers)
+        return fit_shape(size, able.ratios, able.tiers, able.fixed_tier)
     if able.pixels is not None and _is_legal(size.width, size.height, able.pixels):
         return Fit(width=size.width, height=size.height)
-    if able.sizes:
-        return fit_listed(size, able.sizes)
-    return fit_pixels(size, able.pixels) if able.pixels is not None else Fit(warnings=("size=ignored",))
+    listed = fit_listed(size, able.sizes)
+    if able.pixels is None or (listed.width and _shape_loss(size, listed.width, listed.height) <= _SHAPE_LOSS):
+        return listed
+    return fit_pixels(size, able.pixels)
 
 
-def fit_shape(size: ImageSize, ratios: Sequence[str], tiers: Sequence[str] = ()) -> Fit:
-    """The nearest of `ratios` (`16:9`), and of `tiers` (`1K`, `2k`) where there are any."""
+def fit_if_known(size: ImageSize | None, able: ImageCapabilities | None) -> Fit:
+    """The same, and pixels as they are for a model whose row (if it has one) says nothing of sizes."""
+    if size is not None and (able is None or not (able.ratios or able.sizes or able.pixels)):
+        return Fit(width=size.width, height=size.height)
+    return fit(size, able or ImageCapabilities())
+
+
+def fit_shape(size: ImageSize, ratios: Sequence[str], tiers: Sequence[str] = (), fixed_tier: str = "1K") -> Fit:
+    """The nearest of `ratios` (`16:9`), and of `tiers` (`1K`, `2k`); without any the pictures are of `fixed_tier`."""
     ratio, loss = nearest_ratio(size.ratio, ratios)
     warnings = [f"size=snapped:{ratio}"] if loss > _SHAPE_LOSS else []
     tier = nearest_tier(size, tiers)
-    if tier is not None and tier.upper() != size.tier:
-        warnings.append(f"size=tier:{tier}")
+    made = tier or fixed_tier
+    if made.upper() != size.tier and size.explicit:
+        warnings.append(f"size=tier:{made}")
     return Fit(ratio=ratio, tier=tier, warnings=tuple(warnings))
 
 
@@ -90,15 +102,17 @@ def _is_legal(width: int, height: int, limits: PixelLimits) -> bool:
         and limits.min_side <= min(width, height)
         and max(width, height) <= limits.max_side
         and limits.min_area <= width * height <= (limits.max_area or math.inf)
+        and max(width, height) <= (limits.max_ratio or math.inf) * min(width, height)
     )
 
 
 def _around(size: ImageSize, limits: PixelLimits) -> Iterator[tuple[int, int]]:
     """For every legal height the few legal widths around the wanted shape; there are a thousand at most."""
-    step = limits.multiple
+    step, steepest = limits.multiple, limits.max_ratio or math.inf
+    shape = min(max(size.ratio, 1 / steepest), steepest)
     low, high = -(-limits.min_side // step), limits.max_side // step
     for rows in range(low, high + 1):
-        near = round(rows * size.ratio)
+        near = round(rows * shape)
         for columns in range(near - 2, near + 3):
             width, height = min(max(columns, low), high) * step, rows * step
             if _is_legal(width, height, limits):
@@ -111,13 +125,17 @@ def _distance(size: ImageSize, width: int, height: int) -> float:
     return _SHAPE_WEIGHT * shape * shape + area * area
 
 
+def _shape_loss(size: ImageSize, width: int, height: int) -> float:
+    return math.exp(abs(math.log(width / height / size.ratio))) - 1
+
+
 def _nearest(size: ImageSize, offered: Iterable[tuple[int, int]]) -> Fit:
     best = min(offered, key=lambda pair: _distance(size, *pair), default=None)
     if best is None:  # a row of the catalogue that no size fulfils
         return Fit(warnings=("size=ignored",))
     width, height = best
     warnings = []
-    if math.exp(abs(math.log(width / height / size.ratio))) - 1 > _SHAPE_LOSS:
+    if _shape_loss(size, width, height) > _SHAPE_LOSS:
         warnings.append(f"size=snapped:{width}x{height}")
     if abs(width * height / (size.width * size.height) - 1) > _AREA_LOSS:
         warnings.append(f"size=scaled:{width}x{height}")

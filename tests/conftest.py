@@ -5,6 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 from harness import Turnout
+from image_matrix import configuration
+
+from providers.sandbox.config import SandboxConfig
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,20 @@ def router(shared_router: Turnout) -> Turnout:
     """
     shared_router.clear()
     return shared_router
+
+
+@pytest.fixture(scope="session")
+def shared_backends() -> Iterator[Turnout]:
+    """One router with every image backend (`image_matrix`) for the whole run. Tests take `backends` instead."""
+    with Turnout(configuration(), sandbox=SandboxConfig(job_s=0.0)) as turnout:
+        yield turnout
+
+
+@pytest.fixture
+def backends(shared_backends: Turnout) -> Turnout:
+    """Every image backend behind one router, with no faults in force and an empty request log."""
+    shared_backends.clear()
+    return shared_backends
 
 
 @pytest.fixture

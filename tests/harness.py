@@ -116,6 +116,10 @@ class Turnout:
             entry for entry in entries if label in (None, entry["label"]) and operation in (None, entry["operation"])
         ]
 
+    def bodies(self) -> list[bytes]:
+        """The bodies of `requests()`, all of them, as they came."""
+        return self.on_loop(self._sandbox.sandbox.log.bodies)
+
     def clear(self) -> None:
         """Lift all faults and forget the requests. What the router has learned from them stays."""
 

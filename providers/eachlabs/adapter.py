@@ -48,7 +48,8 @@ class EachlabsProvider:
         self._pace = pace
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
-        body = to_prediction(request, model, lookup(self._models, self.name, model))
+        info = lookup(self._models, self.name, model)
+        body = to_prediction(request, model, info)
         result: Result | None = None
         try:
             result = await self._run(body)
@@ -59,7 +60,7 @@ class EachlabsProvider:
                 error.cost_usd = result.cost_usd
             raise
         return ImageResponse(
-            model=model, images=(picture,), reported_cost_usd=result.cost_usd, warnings=warnings_of(request)
+            model=model, images=(picture,), reported_cost_usd=result.cost_usd, warnings=warnings_of(request, info)
         )
 
     async def _run(self, body: bytes) -> Result:

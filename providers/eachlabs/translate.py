@@ -4,7 +4,6 @@ Source: docs.eachlabs.ai, prediction endpoints (read 2026-11-20). `status: succe
 """
 
 import base64
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,15 +19,13 @@ from providers.errors import (
     ProviderError,
     UnavailableError,
 )
-from providers.image_terms import refuse_unable, require_lossless
+from providers.image_terms import losses_of, refuse_unable, require_lossless
 from providers.jobs import Done, Pending
-from providers.pictures import nearest_ratio
+from providers.sizes import fit_if_known
 from providers.statuses import status_error
 from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue
 
-IGNORED = ("user", "moderation", "output_compression", "output_format", "quality", "input_fidelity", "extra")
-"""Request fields without a counterpart. The router transcodes to `output_format` itself; `quality` is warned about."""
-
+_TAKES = frozenset({"seed", "negative_prompt"})
 _FAILED = frozenset({"error", "failed", "cancelled", "canceled"})
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _OUTPUT_KEYS = ("url", "image", "image_url", "images", "output", "outputs", "result")
@@ -49,7 +46,8 @@ def to_prediction(request: ImageRequest, model: str, info: ModelInfo) -> bytes:
     Raises UnsupportedFieldError for a mask, a transparent background, more than one reference picture, and in a
     strict request for whatever would be lost.
     """
-    _refuse(request)
+    refuse_unable(request, _ABLE)
+    require_lossless(request, warnings_of(request, info))
     fields: JsonObject = {
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
@@ -62,20 +60,17 @@ def to_prediction(request: ImageRequest, model: str, info: ModelInfo) -> bytes:
     return orjson.dumps({"model": model, "version": "0.0.1", "input": inputs})  # version: deprecated, not yet optional
 
 
-def size_fields(size: ImageSize | None, can: ImageCapabilities | None) -> JsonObject:
-    """`aspect_ratio` (the nearest one) for a model whose row lists ratios or tiers, else `width` and `height`."""
-    if size is None:
-        return {}
-    if can is None or not (can.ratios or can.tiers):
-        return {"width": size.width, "height": size.height}
-    if not can.ratios:
-        divisor = math.gcd(size.width, size.height)
-        return {"aspect_ratio": f"{size.width // divisor}:{size.height // divisor}"}
-    return {"aspect_ratio": nearest_ratio(size.ratio, can.ratios)[0]}
+def size_fields(size: ImageSize | None, able: ImageCapabilities | None) -> JsonObject:
+    """`aspect_ratio` (the nearest one) for a model whose row lists ratios, else `width` and `height`."""
+    fitted = fit_if_known(size, able)
+    if fitted.ratio:
+        return {"aspect_ratio": fitted.ratio}
+    return {"width": fitted.width, "height": fitted.height} if fitted.width else {}
 
 
-def warnings_of(request: ImageRequest) -> tuple[str, ...]:
-    return ("quality=ignored",) if request.quality not in (None, "auto") else ()
+def warnings_of(request: ImageRequest, info: ModelInfo) -> tuple[str, ...]:
+    """What of the request has no place here, and what a size loses."""
+    return (*losses_of(request, _TAKES), *fit_if_known(request.size, info.image).warnings)
 
 
 def prediction_id(body: bytes) -> str:
@@ -121,11 +116,6 @@ def state_of(body: bytes) -> Pending | Done[Result]:
 def error_from(status: int, headers: Mapping[str, str], body: bytes, now: datetime | None = None) -> ProviderError:
     """The error for `{"error": "..."}` with a bad status. `now` (aware) is for a `retry-after` that is a date."""
     return status_error(status, headers, message_in(body), now)
-
-
-def _refuse(request: ImageRequest) -> None:
-    refuse_unable(request, _ABLE)
-    require_lossless(request, warnings_of(request))
 
 
 def _first_url(output: JsonValue, depth: int = 0) -> str | None:

@@ -52,6 +52,7 @@ def to_image_content(request: ImageRequest, info: ModelInfo, terms: Terms = USUA
         warnings.append("seed=ignored")
     if request.input_fidelity is not None:
         warnings.append("input_fidelity=dropped")
+    warnings += [f"{name}=dropped" for name in request.extra]
     if request.strict:
         refuse_losses(warnings)
     body: JsonObject = {"contents": [{"role": "user", "parts": parts}], "generationConfig": generation}

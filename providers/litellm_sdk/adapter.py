@@ -119,7 +119,7 @@ class LitellmProvider:
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         with self._naming():
-            translated = image_arguments(request)
+            translated = image_arguments(request, lookup(self._models, self.name, model))
             sdk = await self._litellm()
             answer = await _asked(sdk.aimage_generation(**self._arguments(model, translated.fields)))
             read = from_images(orjson.dumps(self._with_cost(plain(answer), answer)), model=model)

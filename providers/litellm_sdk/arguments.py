@@ -8,7 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct
 
+from providers.catalogue import ModelInfo
 from providers.errors import UnsupportedFieldError
+from providers.sizes import fit_if_known
 from providers.types import ChatRequest, EmbeddingRequest, Fetched, ImageRequest, JsonObject, JsonValue
 
 # Without these the answer would not be what was asked for: another candidate may do better.
@@ -71,8 +73,11 @@ def chat_arguments(request: ChatRequest, supported: Collection[str] | None) -> A
     return Arguments(fields, tuple(warnings))
 
 
-def image_arguments(request: ImageRequest) -> Arguments:
-    """The fields of an image request but model. Raises UnsupportedFieldError for edits, masks and transparency."""
+def image_arguments(request: ImageRequest, info: ModelInfo) -> Arguments:
+    """The fields of an image request but model; a size is always pixels, which litellm turns into the vendor's words.
+
+    Raises UnsupportedFieldError for edits, masks and transparency.
+    """
     if request.images or request.mask is not None:
         raise UnsupportedFieldError("this provider makes pictures and edits none", param="image")
     if request.background == "transparent":
@@ -80,8 +85,10 @@ def image_arguments(request: ImageRequest) -> Arguments:
     lost = ("seed", "negative_prompt", "moderation", "input_fidelity")
     warnings = [f"{name}=ignored" for name in lost if getattr(request, name) is not None]
     warnings += [f"{name}=ignored" for name in request.extra]
+    fitted = fit_if_known(request.size, info.image)
+    warnings += fitted.warnings
     _refuse_losses(warnings, strict=request.strict)
-    size = None if request.size is None else str(request.size)
+    size = f"{fitted.width}x{fitted.height}" if fitted.width else str(request.size) if request.size else None
     fields: JsonObject = {"n": request.n, "size": size, "quality": request.quality, "user": request.user}
     given = {name: value for name, value in fields.items() if value is not None}
     return Arguments({"prompt": request.prompt, **given}, tuple(warnings))

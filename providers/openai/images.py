@@ -6,19 +6,23 @@ from decimal import Decimal
 import orjson
 from msgspec import Struct
 
-from providers.catalogue import ImageCapabilities, ModelInfo
+from providers.catalogue import ModelInfo
 from providers.errors import BadResponseError, ContentBlockedError, ProviderError, UnsupportedFieldError
 from providers.forms import FormFile, form_file
 from providers.openai.errors import inner_error
 from providers.openai.response import json_from
 from providers.openai.usage import cost_from, image_usage_from
-from providers.pictures import decoded_base64, nearest_ratio
+from providers.pictures import decoded_base64
 from providers.qualities import nearest_quality, ranked
-from providers.types import ImageRequest, ImageSize, JsonObject, JsonValue, Usage
+from providers.sizes import Fit, fit_if_known
+from providers.types import ImageRequest, JsonObject, JsonValue, Usage
 
 IGNORED = ("response_format", "style")
-"""Caller's fields that GPT image models answer with 400 `unknown_parameter`: the edge delivers as asked by itself."""
+"""Caller's fields without a meaning for GPT image models: the edge delivers as asked by itself."""
 
+# What else they know (openai-python 3.52.0). Anything more is answered with 400 `unknown_parameter`, and some clients
+# send every model whatever any model takes.
+_GPT_FIELDS = frozenset({"complexity", "svg", "frame_count", "frame_duration_ms"})
 _COMPRESSED = ("jpeg", "webp")
 
 
@@ -80,13 +84,13 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
     if request.strict and (lost := image_warnings(request, model, info)):
         raise UnsupportedFieldError("this upstream does not take the field", param=lost[0].partition("=")[0])
     gpt = model.gpt
-    fields: JsonObject = {name: value for name, value in request.extra.items() if not (gpt and name in IGNORED)}
+    fields: JsonObject = {name: value for name, value in request.extra.items() if not gpt or name in _GPT_FIELDS}
     compressed = request.output_format in _COMPRESSED or not gpt
     fields |= {
         "model": model.name or None,
         "prompt": _prompt(request) if gpt else request.prompt,
         "n": request.n,
-        **_size(request.size, info.image),
+        **_size(fit_if_known(request.size, info.image)),
         "quality": _gpt_quality(request.quality, info) if gpt else request.quality,
         "background": request.background,
         "output_format": request.output_format,
@@ -101,17 +105,21 @@ def image_fields(request: ImageRequest, model: Spoken, info: ModelInfo) -> JsonO
 
 
 def image_warnings(request: ImageRequest, model: Spoken, info: ModelInfo) -> tuple[str, ...]:
-    """The lossy mappings of `request`: a GPT image model knows no seed, reads negatives in the prompt only, and its
-    generation may lack the better qualities.
+    """The lossy mappings of `request`: a size that the model does not have, and where it is a GPT image model a seed
+    and others' fields, which it does not know, negatives, which it reads in the prompt only, and a quality better than
+    those of its generation.
     """
+    lost = list(fit_if_known(request.size, info.image).warnings)
     if not model.gpt:
-        return ()
-    lost = ["seed=ignored"] if request.seed is not None else []
+        return tuple(lost)
+    if request.seed is not None:
+        lost.append("seed=ignored")
     if request.negative_prompt:
         lost.append("negative_prompt=folded into the prompt")
     wanted, quality = ranked(request.quality), _gpt_quality(request.quality, info)
     if wanted is not None and quality != wanted:
         lost.append(f"quality={quality}")
+    lost += [f"{name}=dropped" for name in request.extra if name not in _GPT_FIELDS and name not in IGNORED]
     return tuple(lost)
 
 
@@ -166,14 +174,10 @@ def _prompt(request: ImageRequest) -> str:
     return f"{request.prompt}\n\nAvoid: {request.negative_prompt}." if request.negative_prompt else request.prompt
 
 
-def _size(size: ImageSize | None, can: ImageCapabilities | None) -> JsonObject:
-    """Pixels as they are, or for a model that takes ratios (xAI) the nearest one and the tier as its row spells it."""
-    if size is None:
-        return {}
-    if can is None or not can.ratios:
-        return {"size": str(size)}
-    tier = next((name for name in can.tiers if name.casefold() == size.tier.casefold()), None)
-    return {"aspect_ratio": nearest_ratio(size.ratio, can.ratios)[0], "resolution": tier}
+def _size(fitted: Fit) -> JsonObject:
+    if fitted.ratio:
+        return {"aspect_ratio": fitted.ratio, "resolution": fitted.tier}
+    return {"size": f"{fitted.width}x{fitted.height}"} if fitted.width else {}
 
 
 def _texts(fields: JsonObject) -> Iterator[tuple[str, str]]:

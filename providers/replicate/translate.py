@@ -121,7 +121,7 @@ def _fit(request: ImageRequest, able: ImageCapabilities, words: Words) -> Fit:
     if request.size is None:
         return Fit()
     if words.ratio and able.ratios:
-        return fit_shape(request.size, able.ratios, able.tiers if words.tier else ())
+        return fit_shape(request.size, able.ratios, able.tiers if words.tier else (), able.fixed_tier)
     if words.pixels and able.pixels is not None:
         return fit_pixels(request.size, able.pixels)
     return Fit(warnings=("size=ignored",))

@@ -85,7 +85,7 @@ def _check_fields(payload: Json, *, is_gpt: bool, edit: bool) -> None:
     if not is_gpt:
         known = known | _LEGACY_FIELDS | {"seed", "aspect_ratio", "negative_prompt"}
     for key in payload:
-        if key not in known:
+        if key.partition("[")[0] not in known:  # a form nests by brackets
             raise refuse(f"Unknown parameter: '{key}'.", code="unknown_parameter", param=key)
     prompt = payload.get("prompt")
     if not isinstance(prompt, str) or not prompt:

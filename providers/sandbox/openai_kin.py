@@ -30,7 +30,8 @@ _BASES = {"1k": 1, "2k": 2}
 class Wire(Struct, frozen=True, kw_only=True):
     """One of them. `prefix` precedes its paths; `fields` are all it takes; `size_of` reads pixels from them.
 
-    `item` writes one picture, `refusal` a moderated answer, `usage` what it counts.
+    `item` writes one picture, `refusal` a moderated answer, `usage` what it counts; `usual_format` is that of pictures
+    for which nobody chose one.
     """
 
     prefix: str
@@ -41,6 +42,7 @@ class Wire(Struct, frozen=True, kw_only=True):
     refusal: Callable[[Json], Answer]
     usage: Callable[[int], Json]
     most: int
+    usual_format: str = "png"
 
 
 class Kin:
@@ -74,7 +76,7 @@ class Kin:
         if name in _MODERATED:
             return self._wire.refusal(given)
         width, height = self._wire.size_of(given)
-        kind = given.get("output_format") or "png"
+        kind = given.get("output_format") or self._wire.usual_format
         count = 0 if name in _EMPTY else int(given.get("n") or 1)
         drawn = recipes(given["prompt"], name, count, width=width, height=height, output_format=kind)
         items = [
@@ -210,6 +212,7 @@ WIRES: Mapping[str, Wire] = {
             "total_tokens": 16_384 * count,
         },
         most=1,
+        usual_format="jpeg",
     ),
     "openrouter": Wire(
         prefix="/api/v1",

@@ -16,7 +16,7 @@ def media_type(output_format: str) -> str:
     return _MEDIA[output_format]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def draw(
     prompt: str,
     width: int,

@@ -1,7 +1,11 @@
-"""A Stable Diffusion server's `/sdapi/v1`: pictures in the answer, black ones where the safety filter struck."""
+"""A Stable Diffusion server's `/sdapi/v1`: pictures in the answer, black ones where the safety filter struck.
+
+Below `/sd-server` it is stable-diffusion.cpp's: settings are read out of the prompt, errors have a shape of their own.
+"""
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +27,8 @@ _COMMON = frozenset(
 )
 _EDIT = _COMMON | {"init_images", "mask", "inpainting_mask_invert", "inpainting_fill"}
 _PATHS: Mapping[str, frozenset[str]] = {"/sdapi/v1/txt2img": _COMMON, "/sdapi/v1/img2img": _EDIT}
+_CPP = "/sd-server"
+_SMUGGLED = re.compile(r"<sd_cpp_extra_args>(.*?)</sd_cpp_extra_args>", re.DOTALL)
 _FILTERED = frozenset({"black-image", "safety", "image-safety", "blocked-prompt"})
 _EMPTY = frozenset({"no-image", "empty-candidate", "no-candidates"})
 
@@ -35,7 +41,7 @@ class StableDiffusion:
 
     def route(self, incoming: Incoming) -> Route:
         """Raises RefusedError for an unknown URL or a body that cannot be read."""
-        if incoming.path not in _PATHS or incoming.method != "POST":
+        if incoming.path.removeprefix(_CPP) not in _PATHS or incoming.method != "POST":
             raise RefusedError(error_answer(_DIALECT, 404, "Not Found"))
         payload = json_payload(_DIALECT, incoming.body)
         override = payload.get("override_settings") or {}
@@ -47,9 +53,24 @@ class StableDiffusion:
         key = incoming.header(b"authorization").partition(" ")[2]
         if self._config.api_keys and not self._config.takes(key):
             raise RefusedError(error_answer(_DIALECT, 401, "Incorrect username or password"))
-        given, name = route.payload, fault.name if fault else ""
+        if incoming.path.startswith(_CPP):
+            return self._told_by_cpp(incoming, route, fault)
+        return self._told(incoming.path, route.payload, fault)
+
+    def _told_by_cpp(self, incoming: Incoming, route: Route, fault: Fault | None) -> Answer:
+        given = dict(route.payload)
+        if match := _SMUGGLED.search(str(given.get("prompt") or "")):
+            given |= orjson.loads(match[1])
+        try:
+            return self._told(incoming.path.removeprefix(_CPP), given, fault)
+        except RefusedError as refused:
+            (detail,) = orjson.loads(refused.answer.body)["detail"]
+            raise RefusedError(json_answer({"error": detail["msg"]}, refused.answer.status)) from refused
+
+    def _told(self, path: str, given: Mapping[str, Any], fault: Fault | None) -> Answer:
+        name = fault.name if fault else ""
         for field in given:
-            if field not in _PATHS[incoming.path]:
+            if field not in _PATHS[path]:
                 raise _refuse(f"extra fields not permitted: {field}")
         width, height = _size(given)
         count = 0 if name in _EMPTY else int(given.get("batch_size") or 1)

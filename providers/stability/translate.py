@@ -129,7 +129,7 @@ def _fit(request: ImageRequest, able: ImageCapabilities) -> tuple[Fit, tuple[str
         return Fit(), ()
     if request.images or not able.ratios:
         return Fit(), ("size=ignored",)
-    fit = fit_shape(request.size, able.ratios)
+    fit = fit_shape(request.size, able.ratios, (), able.fixed_tier)
     return fit, fit.warnings
 
 

@@ -82,10 +82,10 @@ async def to_format(
     """The picture as `wanted` ("png", "jpeg", "webp"), and its MIME type; a rewritten one is marked by `origin`.
 
     One that is so already, or is signed, is given back untouched: its type may then be another. Without `keep_signed`,
-    which is for those who sign the result, a signed one is rewritten as well. `compression` (0..100)
-    is the quality of JPEG and WebP. Raises BadResponseError for bytes that do not decode.
+    which is for those who sign the result, a signed one is rewritten as well. `compression` (0..100) is the quality of
+    JPEG and WebP; nothing is gained by rewriting at 100. Raises BadResponseError for bytes that do not decode.
     """
-    if mime == _MIME[wanted] and (compression is None or wanted == "png"):
+    if mime == _MIME[wanted] and (compression in (None, 100) or wanted == "png"):
         return data, mime
     if keep_signed and mime in _MIME.values() and is_signed(data):
         return data, mime

@@ -67,10 +67,12 @@ class PixelsShape(Shape):
     max_side: _Positive | None = None
     min_area: _Count | None = None
     max_area: _Count | None = None
+    max_ratio: _Positive | None = None
 
 
 class ImageShape(Shape):
     tiers: list[Text] = Field(default=[])
+    fixed_tier: Literal["512", "1K", "2K", "4K"] | None = None
     ratios: list[Text] = Field(default=[])
     sizes: list[Text] = Field(default=[])
     pixels: PixelsShape | None = None

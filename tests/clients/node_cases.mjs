@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { deflateSync } from "node:zlib";
+import { png as square } from "./pictures.mjs";
 
 const [folder, baseURL, apiKey] = process.argv.slice(2);
 const { default: OpenAI, toFile } = await import(pathToFileURL(path.join(folder, "index.mjs")).href);
@@ -41,33 +41,8 @@ const user = (content) => [{ role: "user", content }];
 const cities = (calls) => calls.map((call) => JSON.parse(call.function.arguments).city);
 const isPng = (data) => data.subarray(0, 8).equals(Buffer.from("\x89PNG\r\n\x1a\n", "latin1")) && data.length > 500;
 
-/** The checksum of a PNG chunk; zlib has had its own only since Node 20.15. */
-function crc32(data) {
-  let crc = ~0;
-  for (const byte of data) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1));
-  }
-  return ~crc >>> 0;
-}
-
-/** A square of one colour, 64 pixels wide. */
-function png(red, alpha = false) {
-  const side = 64;
-  const pixel = Buffer.from([red, 80, 120, 0].slice(0, alpha ? 4 : 3));
-  const chunk = (kind, data) => {
-    const body = Buffer.concat([Buffer.from(kind), data]);
-    const ends = Buffer.alloc(8);
-    ends.writeUInt32BE(data.length, 0);
-    ends.writeUInt32BE(crc32(body), 4);
-    return Buffer.concat([ends.subarray(0, 4), body, ends.subarray(4)]);
-  };
-  const header = Buffer.from([0, 0, 0, side, 0, 0, 0, side, 8, alpha ? 6 : 2, 0, 0, 0]);
-  const row = Buffer.concat([Buffer.alloc(1), ...Array(side).fill(pixel)]);
-  const rows = deflateSync(Buffer.concat(Array(side).fill(row)));
-  const signature = Buffer.from("\x89PNG\r\n\x1a\n", "latin1");
-  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", rows), chunk("IEND", Buffer.alloc(0))]);
-}
+/** A square of one colour, or one that is transparent. */
+const png = (red, alpha = false) => square(red, 80, 120, ...(alpha ? [0] : []));
 
 const file = (data, name) => toFile(data, name, { type: "image/png" });
 

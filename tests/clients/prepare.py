@@ -5,12 +5,14 @@
     .venvs/s3                          moto, which speaks S3 on a loopback port
     .venvs/node                        npm packages: OpenAI's SDK twice, the AI SDK, and a Node new enough for all
     .venvs/codex                       Codex, OpenAI's coding agent
+    .venvs/exiftool                    exiftool out of Debian's package, unpacked, where it is not installed
 
 Each holds a stamp, the hash of what it was made from. Exit code 1 when a Python environment could not be made. Node
-is not required: without it this says so, and the tests of the Node clients skip with the same reason.
+and exiftool are not required: without them this says so, and the tests that need them skip with the same reason.
 """
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -23,9 +25,11 @@ ENVIRONMENTS = HERE.parents[1] / ".venvs"
 PYTHON_CLIENTS = ("openai-2", "openai-3", "agents", "s3")
 NODE = ENVIRONMENTS / "node"
 CODEX = ENVIRONMENTS / "codex"
-SKIPPED = "skipped"  # the file in either that holds the reason
+EXIFTOOL = ENVIRONMENTS / "exiftool"
+SKIPPED = "skipped"  # the file in each of these that holds the reason
 
 _NEEDS_NODE = {"openai-7": 22, "ai": 22}  # packages that refuse an older one
+_EXIFTOOL_PACKAGE = "libimage-exiftool-perl"
 _STAMP = "stamp"
 _TIMEOUT_S = 600
 
@@ -36,6 +40,7 @@ def main() -> int:
     failed = [name for name in PYTHON_CLIENTS if not _python(name)]
     _node(NODE)
     _node(CODEX)
+    _exiftool(EXIFTOOL)
     if failed:
         print(f"could not make {', '.join(failed)}: the client tests need the package registries once", file=sys.stderr)
     return 1 if failed else 0
@@ -68,6 +73,17 @@ def codex() -> tuple[Path | None, str]:
     if next(CODEX.glob("node_modules/@openai/codex-*"), None) is None:
         return None, f"there is no Codex for {sys.platform} on {platform.machine()}"
     return CODEX / "node_modules/@openai/codex/bin/codex.js", ""
+
+
+def exiftool() -> tuple[list[str] | None, str]:
+    """How exiftool is called, or None and the reason why there is none."""
+    if found := shutil.which("exiftool"):
+        return [found], ""
+    script = EXIFTOOL / "usr/bin/exiftool"
+    if script.is_file():
+        return ["perl", "-I", str(EXIFTOOL / "usr/share/perl5"), str(script)], ""
+    skipped = EXIFTOOL / SKIPPED
+    return None, skipped.read_text() if skipped.is_file() else "no exiftool: tests/clients/prepare.py fetches it"
 
 
 def _major(node: str) -> int:
@@ -118,6 +134,35 @@ def _node(folder: Path) -> None:
     if reason:
         (folder / SKIPPED).write_text(reason)
         _say_skipped(folder.name, reason)
+
+
+def _exiftool(folder: Path) -> None:
+    """The package, fetched by the machine's own apt and unpacked: nothing is installed, and root is not needed."""
+    missing = [tool for tool in ("apt-get", "dpkg-deb", "perl") if shutil.which(tool) is None]
+    stamp = _digest(_EXIFTOOL_PACKAGE, " ".join(missing))
+    if shutil.which("exiftool") or (_stamped(folder, stamp) and not missing):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    reason = f"no exiftool, and no {' and no '.join(missing)} to fetch it" if missing else _unpacked(folder)
+    if reason:
+        (folder / SKIPPED).write_text(reason)
+        print(f"exiftool is not to be had: {reason}", file=sys.stderr)
+    else:
+        (folder / _STAMP).write_text(stamp)
+
+
+def _unpacked(folder: Path) -> str:
+    """What went wrong; empty when nothing did. A machine that never listed its packages is made to, by root."""
+    print("fetching exiftool ...", flush=True)
+    fetch = ["apt-get", "-qq", "download", _EXIFTOOL_PACKAGE]
+    wrong = _run(fetch, folder)
+    if wrong and os.geteuid() == 0:
+        wrong = _run(["apt-get", "-qq", "update"], folder) or _run(fetch, folder)
+    package = next(folder.glob("*.deb"), None)
+    if wrong or package is None:
+        return wrong or "apt-get fetched nothing"
+    return _run(["dpkg-deb", "-x", package.name, "."], folder)
 
 
 def _say_skipped(name: str, reason: str) -> None:

@@ -69,17 +69,26 @@ def troubles() -> tuple[FaultRule, ...]:
 
 
 def command(client: str, cases: str) -> list[str]:
-    """How to run a client's `cases` (`python_{cases}.py`, `node_{cases}.mjs`). Skips, saying why, where its environment
-    cannot be had."""
+    """How to run a client's `cases` (`python_{cases}.py`, `node_{cases}.mjs`, `ai_sdk_{cases}.mjs`). Skips, saying why,
+    where its environment cannot be had."""
+    if client.startswith("ai-"):
+        node = node_for("ai")
+        return [node, str(SCRIPTS / f"ai_sdk_{cases}.mjs"), str(prepare.NODE / "package.json"), client[3:]]
     if not client.startswith("openai-node"):
         python = prepare.python_of(client)
         assert python.exists(), "run tests/clients/prepare.py first (`make test` does)"
         return [str(python), "-W", "error::DeprecationWarning:__main__", str(SCRIPTS / f"python_{cases}.py")]
     package = client.replace("-node", "")
+    node = node_for(package)
+    return [node, str(SCRIPTS / f"node_{cases}.mjs"), str(prepare.NODE / "node_modules" / package)]
+
+
+def node_for(package: str) -> str:
+    """A Node that runs `package`. Skips, saying why, where there is none."""
     node, reason = prepare.node_for(package)
     if node is None:
         pytest.skip(reason)
-    return [str(node), str(SCRIPTS / f"node_{cases}.mjs"), str(prepare.NODE / "node_modules" / package)]
+    return str(node)
 
 
 def _output(command: list[str]) -> tuple[str, str]:
@@ -88,16 +97,16 @@ def _output(command: list[str]) -> tuple[str, str]:
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": "/usr/bin:/bin"}
     )
     try:
-        return process.communicate(timeout=60)
+        return process.communicate(timeout=100)
     except subprocess.TimeoutExpired:
         process.kill()
         stdout, stderr = process.communicate()
-        return stdout, f"{stderr}\nended after 60 s"
+        return stdout, f"{stderr}\nended after 100 s"
 
 
-def ran(client: str, cases: str, router: Turnout) -> Run:
-    """The client's run against `router`, which has begun."""
-    stdout, stderr = _output([*command(client, cases), router.base_url, KEY])
+def ran(client: str, cases: str, router: Turnout, *more: str) -> Run:
+    """The client's run against `router`, which has begun; `more` are further arguments of its script."""
+    stdout, stderr = _output([*command(client, cases), router.base_url, KEY, *more])
     reports = [json.loads(row) for row in stdout.splitlines()]
     return Run(router, {report["claim"]: report["error"] for report in reports}, stderr)
 

@@ -1,4 +1,4 @@
-"""Every image backend's adapter over real sockets, against the sandbox's dialect: pictures, masks and failures."""
+"""Every image backend's adapter over real sockets, against the sandbox's dialect: pictures and failures."""
 
 import asyncio
 import io
@@ -28,7 +28,6 @@ from router.settings import load_settings
 ALL = list(BACKENDS.values())
 JOBS = [each for each in ALL if each.poll]
 FETCHING = [each for each in ALL if each.fetches]
-MASKED = [each for each in ALL if each.masked]
 SQUARE = ImageSize(width=1024, height=1024, tier="1K")
 
 
@@ -198,29 +197,3 @@ async def test_a_caller_who_leaves_takes_the_job_along_where_it_can_be_taken_bac
         with pytest.raises(asyncio.CancelledError):
             await task
         assert bool(up.seen("cancel")) == backend.cancels
-
-
-def alpha_mask(width: int, height: int) -> bytes:
-    """Transparent in the left half."""
-    mask = Image.new("RGBA", (width, height), (0, 0, 0, 255))
-    mask.paste((0, 0, 0, 0), (0, 0, width // 2, height))
-    sink = io.BytesIO()
-    mask.save(sink, "PNG")
-    return sink.getvalue()
-
-
-@every(MASKED)
-async def test_a_mask_arrives_in_the_polarity_of_the_backend(backend: Backend, models: Catalogue) -> None:
-    image = ImageInput(picture(128, 64), "image/png")
-    mask = ImageInput(alpha_mask(128, 64), "image/png")
-    async with running(backend, models) as up:
-        await up.provider.images(request(images=(image,), mask=mask), backend.masked)
-        *_, entry = up.seen(backend.mask_in or backend.submit)
-    sent = backend.mask_sent(entry["raw"], entry["headers"].get("content-type", ""))
-    with Image.open(io.BytesIO(sent)) as opened:
-        assert opened.size == (128, 64)
-        grey = opened.convert("L")
-    edited, kept = (255, 0) if backend.white else (0, 255)
-    for y in range(64):
-        for x in range(128):
-            assert grey.getpixel((x, y)) == (edited if x < 64 else kept), (x, y)

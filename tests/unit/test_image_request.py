@@ -350,48 +350,6 @@ async def test_pixels_win_over_a_ratio_and_say_so() -> None:
     assert found.warnings == ("aspect_ratio=ignored: size says it", "resolution=ignored: size says it")
 
 
-# --- what known clients send, field by field as their sources have it
-
-WEBUI = {"model": "dall-e-2", "prompt": "a cat", "n": 1, "size": "512x512", "response_format": "b64_json"}
-LIBRECHAT = {
-    "model": "gpt-image-1", "prompt": "a cat", "n": 1, "background": "auto", "quality": "auto", "size": "auto",
-    "output_format": "webp", "output_compression": 80,
-}  # fmt: skip
-N8N = {"model": "image", "prompt": "a cat", "response_format": "url", "n": 2, "size": "1024x1024", "style": "natural"}
-LOBE = {
-    "model": "image", "prompt": "a cat", "n": 1, "seed": 5, "width": 1024, "height": 768, "cfg": 7.5, "steps": 20,
-    "aspectRatio": "4:3", "input_fidelity": "high",
-}  # fmt: skip
-AI_SDK = {
-    "model": "image", "prompt": "a cat", "n": 1, "size": None, "response_format": "b64_json", "seed": None,
-    "safety_identifier": "u-9",
-}  # fmt: skip
-OLD = {"model": "dall-e-3", "prompt": "a cat", "quality": "hd", "style": "vivid", "user": "u", "response_format": "url"}
-NEW = {
-    "model": "gpt-image-2.6-flare", "prompt": "a cat", "complexity": "low", "svg": {"model": "m"}, "stream": False,
-    "partial_images": 0, "moderation": "low", "frame_count": 9, "frame_duration_ms": 200, "quality": "xhigh",
-}  # fmt: skip
-CLIENTS: list[tuple[str, dict[str, Any], dict[str, Any], set[str]]] = [
-    ("Open WebUI", WEBUI, {"model": "dall-e-2", "n": 1}, set()),
-    ("LibreChat", LIBRECHAT, {"output_format": "webp", "output_compression": 80, "size": None}, set()),
-    ("n8n", N8N, {"n": 2}, set()),
-    ("LobeHub", LOBE, {"seed": 5, "input_fidelity": "high"}, {"width", "height", "cfg", "steps", "aspectRatio"}),
-    ("AI SDK", AI_SDK, {"user": "u-9", "seed": None}, set()),
-    ("dall-e-3", OLD, {"quality": "hd", "user": "u"}, set()),
-    ("2.6", NEW, {"quality": "xhigh"}, {"complexity", "svg", "frame_count", "frame_duration_ms"}),
-]
-
-
-@pytest.mark.parametrize(("body", "kept", "extra"), [row[1:] for row in CLIENTS], ids=[row[0] for row in CLIENTS])
-async def test_the_body_of_a_known_client_is_served(
-    body: dict[str, Any], kept: dict[str, Any], extra: set[str]
-) -> None:
-    found = await generation(**body)
-    assert {name: getattr(found.request, name) for name in kept} == kept
-    assert set(found.request.extra) == extra
-    assert found.delivery == (body.get("response_format") or "b64_json")
-
-
 # --- edits as forms
 
 
@@ -417,32 +375,6 @@ async def test_a_form_carries_numbers_masks_and_directives_as_text() -> None:
     assert request.mask is not None
     assert found.directives.sort == "latency"
     assert request.extra == {"guidance": "3"}
-
-
-WEBUI_EDIT = [
-    text("model", "dall-e-2"),
-    PROMPT,
-    text("n", "1"),
-    text("size", "512x512"),
-    text("response_format", "url"),
-]
-LIBRECHAT_EDIT = [text("model", "gpt-image-1"), PROMPT, text("quality", "auto"), text("size", "auto")]
-CLIENT_EDITS: list[tuple[str, list[Part], int]] = [
-    ("Open WebUI, one", [*WEBUI_EDIT, file("image", PNG)], 1),
-    ("Open WebUI, a list", [*WEBUI_EDIT, file("image[]", JPEG), file("image[]", WEBP)], 2),
-    ("LibreChat", [*LIBRECHAT_EDIT, file("image[]", PNG)], 1),
-    ("openai-python, bytes", [PROMPT, file("image", PNG, "application/octet-stream", "upload")], 1),
-    ("openai-node, files first", [file("image[]", PNG), file("image[]", PNG), PROMPT, text("model", "image")], 2),
-    ("both names", [PROMPT, file("image", PNG), file("image[]", JPEG)], 2),
-    ("data URL as text", [PROMPT, text("image", data_url(PNG))], 1),
-]
-
-
-@pytest.mark.parametrize(("parts", "count"), [row[1:] for row in CLIENT_EDITS], ids=[row[0] for row in CLIENT_EDITS])
-async def test_the_form_of_a_known_client_is_served(parts: list[Part], count: int) -> None:
-    found = await edit(*parts)
-    assert len(found.request.images) == count
-    assert (found.request.prompt, found.request.extra) == ("a hat", {})
 
 
 async def test_nested_and_listed_fields_of_a_form_are_those_of_json() -> None:

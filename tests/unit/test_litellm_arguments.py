@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from providers.catalogue import ModelInfo
 from providers.errors import UnsupportedFieldError
 from providers.litellm_sdk.arguments import (
     chat_arguments,
@@ -15,6 +16,7 @@ from providers.litellm_sdk.arguments import (
 )
 from providers.types import ChatRequest, EmbeddingRequest, Fetched, ImageInput, ImageRequest, ImageSize
 
+INFO = ModelInfo(name="m", kind="image")
 SUPPORTED = ("temperature", "max_tokens", "tools", "stream")
 URL = "https://example.com/cat.png"
 
@@ -79,7 +81,7 @@ def test_either_name_of_the_output_limit_does() -> None:
 
 def test_a_picture_is_asked_for_by_pixels_and_quality() -> None:
     size = ImageSize(width=1024, height=768, tier="1K")
-    made = image_arguments(ImageRequest(model="m", prompt="a cat", n=2, size=size, quality="high", seed=4))
+    made = image_arguments(ImageRequest(model="m", prompt="a cat", n=2, size=size, quality="high", seed=4), INFO)
     assert made.fields == {"prompt": "a cat", "n": 2, "size": "1024x768", "quality": "high"}
     assert made.warnings == ("seed=ignored",)
 
@@ -90,7 +92,7 @@ def test_a_picture_is_asked_for_by_pixels_and_quality() -> None:
 )
 def test_edits_and_transparency_are_refused(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(UnsupportedFieldError) as caught:
-        image_arguments(ImageRequest(model="m", prompt="a cat", **fields))
+        image_arguments(ImageRequest(model="m", prompt="a cat", **fields), INFO)
     assert caught.value.param == param
 
 

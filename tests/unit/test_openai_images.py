@@ -130,7 +130,7 @@ def test_an_edit_form_has_the_names_the_sdks_use() -> None:
 
 def test_nested_fields_of_a_form_are_flattened() -> None:
     extra = {"svg": {"model": "m", "reasoning": {"effort": "low"}}, "arr": ["a", "b"], "flag": True, "n2": 5}
-    texts, _ = to_edit_form(request(images=(ImageInput(PNG, "image/png"),), extra=extra), spoken("gpt-image-2"), INFO)
+    texts, _ = to_edit_form(request(images=(ImageInput(PNG, "image/png"),), extra=extra), spoken("flux"), INFO)
     assert texts[:6] == [
         ("svg[model]", "m"),
         ("svg[reasoning][effort]", "low"),

@@ -468,6 +468,13 @@ def test_a_model_that_cannot_is_excluded_with_what_it_lacks(
     assert f"a/limited: {reason}" in caught.value.message
 
 
+def test_a_field_that_a_limit_and_not_the_models_ruled_out_is_not_blamed() -> None:
+    painter = info("painter", kind="image", image=PICTURES)
+    with pytest.raises(NoCandidateError) as caught:
+        desk("a/painter", catalogue={"painter": painter}).plan(Features(model="chat", kind="image"), only=("b",))
+    assert (caught.value.param, caught.value.code) == ("model", "no_candidate")
+
+
 def test_without_any_configured_provider_it_is_a_503() -> None:
     with pytest.raises(NoCandidateError) as caught:
         desk(off=("a", "b", "c")).plan()

@@ -54,6 +54,13 @@ async def test_png_has_no_compression_to_change() -> None:
     assert await to_format(data, "image/png", "png", 50) == (data, "image/png")
 
 
+@pytest.mark.parametrize("wanted", ["jpeg", "webp"])
+async def test_the_best_quality_rewrites_nothing(wanted: str) -> None:
+    data = picture(kind=wanted.upper()) + b"as it came"
+    assert await to_format(data, MIME[wanted], wanted, 100) == (data, MIME[wanted])
+    assert await to_format(data, MIME[wanted], wanted, 99) != (data, MIME[wanted])
+
+
 @pytest.mark.parametrize("wanted", ["png", "jpeg", "webp"])
 @pytest.mark.parametrize(
     ("kind", "mode"),
