@@ -53,7 +53,7 @@ test: $(VENV)/.dev
 	@echo "== client environments"
 	@$(BIN)/python tests/clients/prepare.py
 	@echo "== tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(VENV)/.dev
 	@$(BIN)/python tests/bench/run.py $(if $(PEERS),--peers)
