@@ -191,7 +191,7 @@ class Health:
             return False
         if state.tripped:
             if state.may_pass(now):
-                state.probe_started = now
+                state.probe_started, state.probe = now, id(candidate)
             elif not candidate.last_resort and not candidate.retry:
                 return False
         for gate in state.gates:
@@ -217,7 +217,7 @@ class Health:
         state.latency.over(id(candidate))
         # sent before the breaker opened, or just then: its end says nothing about a probe
         late = state.tripped and now - attempt.duration_s <= state.opened_at
-        if not late:
+        if not late and state.probe == id(candidate):  # another's end leaves the probe that is out
             state.probe_started = -math.inf
         if error is None and not attempt.abandoned:
             self._succeeded(state, now, late=late)

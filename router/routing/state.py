@@ -32,6 +32,7 @@ class TargetState:
         "open_until",
         "opened",
         "opened_at",
+        "probe",
         "probe_started",
         "probe_successes",
         "rate_at",
@@ -60,6 +61,7 @@ class TargetState:
         self.closed_at = -math.inf
         self.opened_at = -math.inf
         self.open_until = -math.inf
+        self.probe = 0  # whose claim it is
         self.probe_started = -math.inf
         self.probe_successes = 0
         self.in_flight = 0  # attempts that wait

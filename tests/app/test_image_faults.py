@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -220,4 +221,5 @@ def test_places_at_an_upstream_are_shared_by_all_requests() -> None:
         eventually(lambda: len(turnout.requests(label="eachlabs", operation="submit")) == 2)
         time.sleep(0.3)
         assert len(turnout.requests(label="eachlabs", operation="submit")) == 2
-        assert {answer.result().status_code for answer in answers} == {504}
+        # those that had a place ran out of time, the others had no room before theirs was over
+        assert Counter(answer.result().status_code for answer in answers) == {504: 2, 429: 2}
