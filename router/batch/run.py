@@ -100,12 +100,11 @@ class Batch:
         from openai import APIConnectionError, APIStatusError  # the SDK takes half a second to import
 
         started = time.monotonic()
-        fields = dict(item.fields)
         try:
             raw = await self._client.images.with_raw_response.generate(
                 prompt=item.prompt,
                 extra_headers={"Idempotency-Key": self._journal.idempotency_key(item.key)},
-                extra_body={name: value for name, value in fields.items() if name != "prompt"},
+                extra_body={name: value for name, value in item.fields.items() if name != "prompt"},
             )
         except APIStatusError as exc:
             settled = exc.response.headers.get("x-should-retry") == "false"

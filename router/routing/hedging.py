@@ -85,10 +85,7 @@ class Race(Generic[T]):
             await self._give_up(outrun=False)
 
     def _start(self, run: Run) -> None:
-        self._under_way[run] = asyncio.ensure_future(self._asked(run))
-
-    async def _asked(self, run: Run) -> T | ProviderError:
-        return await self._ask(run)
+        self._under_way[run] = asyncio.ensure_future(self._ask(run))
 
     async def _give_up(self, *, outrun: bool) -> None:
         """End all that is under way, and wait until it has ended."""

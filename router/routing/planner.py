@@ -275,22 +275,7 @@ class Planner:
                 expected_cost_usd=expected,
                 prediction=prediction,
             )
-        full = bool(state.gates) and state.is_full(now)
-        if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S and not full:
-            return Candidate(
-                provider,
-                model,
-                info,
-                group.route,
-                prediction,
-                target.timeout_s,
-                expected,
-                target.weight,
-                warm,
-                tier=group.tier,
-                effort=group.effort,
-            )
-        return Candidate(
+        candidate = Candidate(
             provider,
             model,
             info,
@@ -299,8 +284,15 @@ class Planner:
             target.timeout_s,
             expected,
             target.weight,
+            warm,
             tier=group.tier,
             effort=group.effort,
+        )
+        full = bool(state.gates) and state.is_full(now)
+        if not blocked_s and not state.tripped and now - state.closed_at >= SLOW_START_S and not full:
+            return candidate
+        return replace(
+            candidate,
             starting=not blocked_s and not state.tripped and features.affinity > state.share(now),
             reason=why or _word(state, now, full=full),
             last_resort=blocked_s > 0 or not state.may_pass(now),

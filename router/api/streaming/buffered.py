@@ -12,18 +12,17 @@ from providers.errors import ProviderError, StreamInterruptedError, UpstreamTime
 from providers.streams import PrimedStream, prime
 from providers.timer import Limit
 from providers.types import ChatChunk, Usage
-from router.accounting.record import RequestRecord
 from router.api.chat_request import ParsedChat
 from router.api.escalation import Escalation, escalation_of
 from router.api.gateway import Exchange
 from router.api.sse import KEEP_ALIVE
 from router.api.streaming.gathering import Tally, joined, unseen
 from router.api.streaming.live import answer_headers, asked_of, settle, shutting_down
-from router.api.streaming.outrun import book
+from router.api.streaming.outrun import discard_answers
 from router.api.streaming.wire import Wire
 from router.api.streaming.writer import KEEP_ALIVE_S
 from router.api.withheld import unless_withheld_stream
-from router.routing.dispatch import AllAttemptsFailedError, Discard, dispatch
+from router.routing.dispatch import AllAttemptsFailedError, dispatch
 from router.routing.plan import Candidate, Outcome
 
 
@@ -47,9 +46,9 @@ async def answer_buffered(exchange: Exchange, parsed: ParsedChat, wire: Wire) ->
     gather = _Gatherer(exchange, parsed, escalation)
     try:
         if escalation is None:
-            outcome = await dispatch(plan, gather, gateway.health, record.attempts, _discard(record))
+            outcome = await dispatch(plan, gather, gateway.health, record.attempts, discard_answers(record))
         else:
-            outcome = await escalation.dispatch(gather, _discard(record))
+            outcome = await escalation.dispatch(gather, discard_answers(record))
         await line.release()
     except (AllAttemptsFailedError, ProviderError) as exc:
         await line.release()
@@ -95,13 +94,6 @@ async def _fail(exchange: Exchange, parsed: ParsedChat, wire: Wire, exc: Provide
     renderer = wire.renderer(record.id, parsed.request.model, {})
     await exchange.send({"type": "http.response.body", "body": renderer.opening() + renderer.failure(exc)})
     return 200
-
-
-def _discard(record: RequestRecord) -> Discard[_Whole]:
-    async def discard(place: int, answer: _Whole | None) -> None:
-        book(record, place, None if answer is None else answer.usage)
-
-    return discard
 
 
 class _Gatherer:

@@ -3,16 +3,25 @@
 An upstream that was cut off before its first byte has read the prompt all the same: that is what it is taken to cost.
 """
 
+from typing import Protocol
+
 from providers.streams import PrimedStream
-from providers.types import ChatResponse, Usage
+from providers.types import Usage
 from router.accounting.record import RequestRecord
 from router.routing.dispatch import Discard
 
 
-def discard_answers(record: RequestRecord) -> Discard[ChatResponse]:
-    """For whole answers."""
+class Counted(Protocol):
+    """An answer that came whole, with its token counts if the upstream sent any."""
 
-    async def discard(place: int, answer: ChatResponse | None) -> None:
+    @property
+    def usage(self) -> Usage | None: ...
+
+
+def discard_answers(record: RequestRecord) -> Discard[Counted]:
+    """For whole answers, also those that came as a stream."""
+
+    async def discard(place: int, answer: Counted | None) -> None:
         book(record, place, None if answer is None else answer.usage)
 
     return discard
