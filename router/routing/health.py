@@ -78,8 +78,9 @@ class Health:
         self._clock = clock
         self._uniform = uniform
         self._targets: dict[tuple[str, str], TargetState] = {}
+        self.forgotten = 0  # states of targets, so far
         self._unknown: deque[tuple[str, str]] = deque()  # those of `_targets` that no catalogue describes, oldest first
-        self._provider_blocks: dict[str, tuple[float, str]] = {}
+        self.provider_blocks: dict[str, tuple[float, str]] = {}  # until when, and why
         self._probes = 0.0  # how many may be made now
         self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
         self.lengths = OutputLengths()
@@ -110,7 +111,7 @@ class Health:
     def block(self, state: TargetState, provider: str, now: float) -> tuple[float, str]:
         """The same for a target at hand."""
         until, reason = state.blocked_until, state.blocked_reason
-        block = self._provider_blocks.get(provider)
+        block = self.provider_blocks.get(provider)
         if block is not None and block[0] > until:
             until, reason = block
         return (until - now, reason) if until > now else (0.0, "")
@@ -269,6 +270,7 @@ class Health:
                 self._unknown.append(key)
             else:
                 del self._targets[key]
+                self.forgotten += 1
 
     def _succeeded(self, state: TargetState, now: float, *, late: bool) -> None:
         state.consecutive = 0
@@ -316,7 +318,7 @@ class Health:
     def _block(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
         match error:
             case QuotaExhaustedError() if error.status == _NO_CREDIT and error.retry_after_s is None:
-                self._provider_blocks[candidate.provider] = (now + _CREDIT_BLOCK_S, "out of credit")
+                self.provider_blocks[candidate.provider] = (now + _CREDIT_BLOCK_S, "out of credit")
             case RateLimitedError():
                 wait = error.retry_after_s
                 if wait is None and state.under_way and not isinstance(error, QuotaExhaustedError):
@@ -327,7 +329,7 @@ class Health:
                 state.blocked_until = max(state.blocked_until, now + min(max(wait, 0.0), _RATE_LIMIT_MAX_S))
                 state.blocked_reason = "rate limited"
             case AuthenticationError():
-                self._provider_blocks[candidate.provider] = (now + _AUTH_BLOCK_S, "our key was refused")
+                self.provider_blocks[candidate.provider] = (now + _AUTH_BLOCK_S, "our key was refused")
             case ModelNotFoundError():
                 state.blocked_until = now + _CONFIG_BLOCK_S
                 state.blocked_reason = "the upstream does not know this model"

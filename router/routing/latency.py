@@ -34,6 +34,9 @@ EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 Length = tuple[float, float]
 """Tokens of an answer: expected, and not exceeded by three of four (never less)."""
 
+Glance = tuple[float, float, float, float]
+"""Milliseconds that the caller waits, `Prediction.crowd`, and its `usual_ttft_p95_ms` and `usual_total_p95_ms`."""
+
 
 class DecayedLogNormal:
     """Mean and variance of ln(x), where old samples fade; with no samples, the prior.
@@ -157,22 +160,9 @@ class LatencyModel:
             loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain(now, self._writing_s))
             median, most = p50 * loaded, p95 * loaded
             return Prediction(median, most, median, most, usual_ttft_p95_ms=most, usual_total_p95_ms=most)
-        waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
-        if now - waiting.worked_out > _FRESH_S:
-            waiting.work_out(now)
-        if now - rate.worked_out > _FRESH_S:
-            rate.work_out(now)
-        if now - self._judged > _FRESH_S:
-            self._judge(now)
+        waiting, slow, slow_rate, crowd = self._pace(features, now)
         ttft, ttft95 = waiting.shown
-        tpot, tpot95 = rate.shown
-        slow, slow_rate = self._slow
-        crowd = 0.0
-        if self.load.busy:
-            strain = self.load.strain(now, self._writing_s)
-            loaded = math.exp(strain)
-            slow, slow_rate = slow * loaded, slow_rate * loaded
-            crowd = self.load.crowd(strain)
+        tpot, tpot95 = self._tpot.shown
         longer, each = 1000 * prompt_factor * slow, 1000 * slow_rate
         first, first95, each95 = ttft * longer, ttft95 * longer, tpot95 * each
         usual, long = length
@@ -190,6 +180,39 @@ class LatencyModel:
             usual95,
             usual95 + writing95,
         )
+
+    def glance(self, features: Features, length: Length, prompt_factor: float, now: float) -> Glance:
+        """What choosing needs of `predict`, which says the same."""
+        if features.kind == "image":
+            found = self.predict(features, length, prompt_factor, now)
+            return found.ttft_ms, found.crowd, found.usual_ttft_p95_ms, found.usual_total_p95_ms
+        waiting, slow, slow_rate, crowd = self._pace(features, now)
+        ttft, ttft95 = waiting.shown
+        tpot, tpot95 = self._tpot.shown
+        each = 1000 * slow_rate
+        first = ttft * (1000 * prompt_factor * slow)
+        usual95 = ttft95 * 1000 * self._longer * slow
+        wait = first if features.stream else first + length[0] * each * tpot
+        return wait, crowd, usual95, usual95 + length[1] * (tpot95 * each)
+
+    def _pace(self, features: Features, now: float) -> tuple[DecayedLogNormal, float, float, float]:
+        """The usual wait for a first token, and what it and writing are to be multiplied by right now; the crowd.
+
+        Brings up to date what is shown of both.
+        """
+        waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
+        if now - waiting.worked_out > _FRESH_S:
+            waiting.work_out(now)
+        if now - rate.worked_out > _FRESH_S:
+            rate.work_out(now)
+        if now - self._judged > _FRESH_S:
+            self._judge(now)
+        slow, slow_rate = self._slow
+        if not self.load.busy:
+            return waiting, slow, slow_rate, 0.0
+        strain = self.load.strain(now, self._writing_s)
+        loaded = math.exp(strain)
+        return waiting, slow * loaded, slow_rate * loaded, self.load.crowd(strain)
 
     def slowdown(self, now: float) -> float:
         """How many times slower than usual the target is right now, by the worse of first token and writing."""

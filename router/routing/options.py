@@ -1,0 +1,159 @@
+"""The values between a request and its plan: the request as targets are weighed for it, and a target weighed.
+
+Every able target is weighed, few are asked. So an `Option` holds what choosing among them needs, in numbers that are
+cheap to compare; what is shown and kept (`Candidate`: its prediction, its price) is made of those that were chosen.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from msgspec import Struct
+
+from providers.catalogue import ModelInfo
+from router.routing.capability import wants_text_only
+from router.routing.cost import expected_cost
+from router.routing.latency import Length, prompt_factor
+from router.routing.plan import Candidate, Directives, Excluded, Features, Prediction
+from router.routing.resolve import Group, Target
+from router.routing.state import TargetState
+from router.routing.warm_cache import Last
+
+_SERVED = "served this conversation before"
+
+
+class Ask(Struct, frozen=True, gc=False):
+    """A request as every target is weighed for it: what is worked out once.
+
+    `last`: who served the conversation before. `limited`: the caller set a limit on cost or time. `plain`: tokens read
+    and written are all it is charged for. `prompt_factor` see `LatencyModel.predict`.
+    """
+
+    features: Features
+    directives: Directives
+    last: Last | None
+    now: float
+    day: date
+    limited: bool
+    text_only: bool
+    plain: bool
+    prompt_factor: float
+
+    @classmethod
+    def of(cls, features: Features, directives: Directives, last: Last | None, now: float, day: date) -> "Ask":
+        return cls(
+            features,
+            directives,
+            last,
+            now,
+            day,
+            directives.max_cost_usd is not None or directives.max_latency_ms is not None,
+            wants_text_only(features),
+            not (features.media_tokens or features.service_tier or features.image_out or features.kind == "image"),
+            prompt_factor(features),
+        )
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """What health has against a target for now, if anything; see `Candidate`. `blocked_s`: for so long it refuses."""
+
+    reason: str = ""
+    last_resort: bool = False
+    blocked_s: float = 0.0
+    starting: bool = False
+    full: bool = False
+
+
+WELL = Standing()
+
+
+class Option(Struct, frozen=True, gc=False, eq=False):
+    """An able target, weighed. `ask` is the request as its group gets it.
+
+    `pico_usd` is what it would cost (inf: unknown), `burden_ms` what everybody waits for this request: the caller
+    `wait_ms`, and those whom it slows down. Who looks at his own wait alone fills the best target until it is no better
+    than the next. `keeps`: the target keeps the SLO, and one more request does not keep it from serving as many as it
+    could. `prompt_tokens` are those that its model counts, `cached` those of them that its cache should hold, -1 if it
+    did not serve the conversation last.
+    """
+
+    ask: Ask
+    group: Group
+    target: Target
+    state: TargetState
+    pico_usd: float
+    wait_ms: float
+    burden_ms: float
+    keeps: bool
+    length: Length
+    prompt_tokens: int
+    cached: int
+    standing: Standing
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.target.key
+
+    @property
+    def info(self) -> ModelInfo:
+        return self.target.info
+
+    @property
+    def last_resort(self) -> bool:
+        return self.standing.last_resort
+
+    @property
+    def comes_first(self) -> bool:
+        """Whether health has nothing against asking it before others."""
+        return not (self.standing.last_resort or self.standing.full)
+
+    def candidate(self, probe: str = "") -> Candidate:
+        """The target as it goes into a plan; `probe` says why it is asked first although others look better."""
+        target, standing, group = self.target, self.standing, self.group
+        return Candidate(
+            target.provider,
+            target.model,
+            target.info,
+            group.route,
+            self.prediction(),
+            target.timeout_s,
+            self.expected_usd(),
+            target.weight,
+            self.reason or probe,
+            False,
+            standing.last_resort,
+            standing.blocked_s > 0,
+            None,
+            bool(probe),
+            standing.starting,
+            standing.full,
+            group.tier,
+            group.effort,
+        )
+
+    def excluded(self, reason: str, blocked_s: float = 0.0) -> Excluded:
+        """The target as one that is not to be asked."""
+        return Excluded(
+            provider=self.target.provider,
+            model=self.target.model,
+            reason=reason,
+            blocked_s=blocked_s,
+            expected_cost_usd=self.expected_usd(),
+            prediction=self.prediction(),
+        )
+
+    @property
+    def reason(self) -> str:
+        """What is to be said of it: what health has against it, else that it knows the conversation."""
+        if self.standing.reason or self.cached < 0:
+            return self.standing.reason
+        return f"about {self.cached} tokens of the prompt in its cache" if self.cached else _SERVED
+
+    def prediction(self) -> Prediction:
+        """How long the target would take."""
+        ask = self.ask
+        return self.state.latency.predict(ask.features, self.length, ask.prompt_factor, ask.now)
+
+    def expected_usd(self) -> Decimal | None:
+        """What it would cost, to the last digit; None is unknown."""
+        ask, cached = self.ask, self.cached if self.cached > 0 else 0
+        return expected_cost(self.info, ask.features, self.prompt_tokens, self.length[0], ask.day, cached)
