@@ -24,12 +24,19 @@ _MILLIONTH = Decimal("0.000001")
 class Rates(Struct, frozen=True, gc=False):
     """What a token of a model costs on one day, in picodollars, read or written, of plain text.
 
-    Holds for prompts of up to `edge` tokens; -1: for none, `expected_cost` has to be asked.
+    Holds for prompts of up to `edge` tokens; -1: for none, `expected_cost` has to be asked. `price` is the row that it
+    is taken from.
     """
 
     input: int = 0
     output: int = 0
     edge: float = -1.0
+    price: Price = Price()
+
+    def usd(self, prompt_tokens: int, output_tokens: int) -> Decimal:
+        """What `expected_cost` says of so many tokens, where the rates hold."""
+        price = self.price
+        return (prompt_tokens * (price.input or _ZERO) + output_tokens * (price.output or _ZERO)) * _MILLIONTH
 
 
 def rates_on(day: date, info: ModelInfo) -> Rates:
@@ -41,7 +48,7 @@ def rates_on(day: date, info: ModelInfo) -> Rates:
     if read != price.input * _MILLION or written != price.output * _MILLION:
         return Rates()
     tier = price.long_context
-    return Rates(read, written, math.inf if tier is None else tier.above_tokens * _NEAR_EDGE)
+    return Rates(read, written, math.inf if tier is None else tier.above_tokens * _NEAR_EDGE, price)
 
 
 def expected_cost(

@@ -298,11 +298,13 @@ class Health:
         """An attempt was more than the target takes. It still holds its places."""
         if not any(isinstance(gate.rule, Aimd | Gradient) for gate in state.gates):
             state.gates = (*state.gates, Gate(Aimd(now), state.under_way + 1))
+            state.noted = True
             self.limited = True
         for gate in state.gates:
             gate.rule.refused(gate.held, now - attempt.duration_s, now, told=told)
 
     def _failed(self, state: TargetState, attempt: Attempt, error: ProviderError, now: float, *, late: bool) -> None:
+        state.noted = True
         if error.effect == "failure":
             if isinstance(error, UpstreamTimeoutError) and state.slows_down:
                 self.take_as_too_much(state, attempt, now, told=True)
@@ -350,7 +352,7 @@ class Health:
         if state.tripped and (late or now < state.open_until):
             return  # failures of requests sent before it opened tell nothing new
         span = min(_OPEN_MAX_S, _OPEN_BASE_S * 2**state.opened)
-        state.tripped = True
+        state.tripped = state.noted = True
         state.opened = min(state.opened + 1, 8)
         state.opened_at = now
         state.open_until = now + span * self._uniform(0.5, 1.0)

@@ -12,10 +12,10 @@ from msgspec import Struct
 from providers.catalogue import ModelInfo
 from router.routing.capability import wants_text_only
 from router.routing.cost import expected_cost
-from router.routing.latency import Length, prompt_factor
+from router.routing.latency import Pace, prompt_factor
+from router.routing.listing import Row
 from router.routing.plan import Candidate, Directives, Excluded, Features, Prediction
-from router.routing.resolve import Group, Target
-from router.routing.state import TargetState
+from router.routing.resolve import Group
 from router.routing.warm_cache import Last
 
 _SERVED = "served this conversation before"
@@ -24,8 +24,8 @@ _SERVED = "served this conversation before"
 class Ask(Struct, frozen=True, gc=False):
     """A request as every target is weighed for it: what is worked out once.
 
-    `last`: who served the conversation before. `limited`: the caller set a limit on cost or time. `plain`: tokens read
-    and written are all it is charged for. `prompt_factor` see `LatencyModel.predict`.
+    `last`: who served the conversation before. `limited`: the caller set a limit on cost or time. `plain`: it is
+    charged for the tokens of one text read and one written. `prompt_factor` see `LatencyModel.predict`.
     """
 
     features: Features
@@ -48,7 +48,8 @@ class Ask(Struct, frozen=True, gc=False):
             day,
             directives.max_cost_usd is not None or directives.max_latency_ms is not None,
             wants_text_only(features),
-            not (features.media_tokens or features.service_tier or features.image_out or features.kind == "image"),
+            features.n == 1
+            and not (features.media_tokens or features.service_tier or features.image_out or features.kind == "image"),
             prompt_factor(features),
         )
 
@@ -69,33 +70,28 @@ WELL = Standing()
 class Option(Struct, frozen=True, gc=False, eq=False):
     """An able target, weighed. `ask` is the request as its group gets it.
 
-    `pico_usd` is what it would cost (inf: unknown), `burden_ms` what everybody waits for this request: the caller
-    `wait_ms`, and those whom it slows down. Who looks at his own wait alone fills the best target until it is no better
-    than the next. `keeps`: the target keeps the SLO, and one more request does not keep it from serving as many as it
-    could. `prompt_tokens` are those that its model counts, `cached` those of them that its cache should hold, -1 if it
-    did not serve the conversation last.
+    `pico_usd` is what it would cost: a whole number by its row's rates, inf if unknown. `burden_ms` is what everybody
+    waits for this request: the caller `wait_ms`, and those whom it slows down. Who looks at his own wait alone fills
+    the best target until it is no better than the next. `keeps`: the target keeps the SLO, and one more request does
+    not keep it from serving as many as it could. `prompt_tokens` are those that its model counts, `cached` those of
+    them that its cache should hold, -1 if it did not serve the conversation last.
     """
 
     ask: Ask
     group: Group
-    target: Target
-    state: TargetState
+    row: Row
     pico_usd: float
     wait_ms: float
     burden_ms: float
     keeps: bool
-    length: Length
     prompt_tokens: int
     cached: int
+    pace: Pace
     standing: Standing
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.target.key
-
-    @property
     def info(self) -> ModelInfo:
-        return self.target.info
+        return self.row.target.info
 
     @property
     def last_resort(self) -> bool:
@@ -108,7 +104,7 @@ class Option(Struct, frozen=True, gc=False, eq=False):
 
     def candidate(self, probe: str = "") -> Candidate:
         """The target as it goes into a plan; `probe` says why it is asked first although others look better."""
-        target, standing, group = self.target, self.standing, self.group
+        target, standing, group = self.row.target, self.standing, self.group
         return Candidate(
             target.provider,
             target.model,
@@ -118,7 +114,7 @@ class Option(Struct, frozen=True, gc=False, eq=False):
             target.timeout_s,
             self.expected_usd(),
             target.weight,
-            self.reason or probe,
+            self.reason() or probe,
             False,
             standing.last_resort,
             standing.blocked_s > 0,
@@ -133,15 +129,14 @@ class Option(Struct, frozen=True, gc=False, eq=False):
     def excluded(self, reason: str, blocked_s: float = 0.0) -> Excluded:
         """The target as one that is not to be asked."""
         return Excluded(
-            provider=self.target.provider,
-            model=self.target.model,
+            provider=self.row.target.provider,
+            model=self.row.target.model,
             reason=reason,
             blocked_s=blocked_s,
             expected_cost_usd=self.expected_usd(),
             prediction=self.prediction(),
         )
 
-    @property
     def reason(self) -> str:
         """What is to be said of it: what health has against it, else that it knows the conversation."""
         if self.standing.reason or self.cached < 0:
@@ -150,10 +145,15 @@ class Option(Struct, frozen=True, gc=False, eq=False):
 
     def prediction(self) -> Prediction:
         """How long the target would take."""
-        ask = self.ask
-        return self.state.latency.predict(ask.features, self.length, ask.prompt_factor, ask.now)
+        ask, row = self.ask, self.row
+        if ask.features.kind == "image" and row.state is not None:
+            return row.state.latency.predict(ask.features, row.length, ask.prompt_factor, ask.now)
+        return self.pace.prediction(row.length, ask.prompt_factor)
 
     def expected_usd(self) -> Decimal | None:
         """What it would cost, to the last digit; None is unknown."""
-        ask, cached = self.ask, self.cached if self.cached > 0 else 0
-        return expected_cost(self.info, ask.features, self.prompt_tokens, self.length[0], ask.day, cached)
+        row = self.row
+        if isinstance(self.pico_usd, int):
+            return row.rates.usd(self.prompt_tokens, row.tokens)
+        ask, cached = self.ask, max(0, self.cached)
+        return expected_cost(row.target.info, ask.features, self.prompt_tokens, row.length[0], ask.day, cached)

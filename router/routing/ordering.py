@@ -37,7 +37,7 @@ def by_caller(options: list[Option], order: Sequence[str]) -> list[Option]:
     """As the caller's `order` lists providers, targets or models; what it does not name follows."""
 
     def rank(option: Option) -> int:
-        provider, model = option.key
+        provider, model = option.row.key
         names = (f"{provider}/{model}", model, provider)
         return min((order.index(name) for name in names if name in order), default=len(order))
 
@@ -67,7 +67,7 @@ def _cheapest_first(options: list[Option], affinity: float, last: Last | None) -
             stayed = None if last is None else _staying(keeping, near, last)
             if stayed is not None:
                 keeping = stayed
-            elif any(option.target.weight != 1.0 for option in near):
+            elif any(option.row.target.weight != 1.0 for option in near):
                 keeping = [*_weighted(near, affinity), *keeping[len(near) :]]
     if missing and keeping and keeping[-1].pico_usd == math.inf:  # sooner too late than at any price
         return sorted(keeping + missing, key=lambda option: option.pico_usd == math.inf)
@@ -77,7 +77,7 @@ def _cheapest_first(options: list[Option], affinity: float, last: Last | None) -
 def _staying(options: list[Option], near: Iterable[Option], last: Last) -> list[Option] | None:
     """The options with the one in front that served `last`, if it is among those `near` the best one."""
     for option in near:
-        if option.key == last.key and option.target.weight > 0:
+        if option.row.key == last.key and option.row.target.weight > 0:
             return [option, *(other for other in options if other is not option)]
     return None
 
@@ -87,7 +87,7 @@ def _weighted(options: Sequence[Option], u: float) -> Iterator[Option]:
 
     Weight 0 comes last: no share of the traffic, but still somebody to fail over to.
     """
-    left = [(option, option.target.weight) for option in options if option.target.weight > 0]
+    left = [(option, option.row.target.weight) for option in options if option.row.target.weight > 0]
     while left:
         total = sum(weight for _, weight in left)
         mark = u * total
@@ -98,4 +98,4 @@ def _weighted(options: Sequence[Option], u: float) -> Iterator[Option]:
                 del left[position]
                 break
             mark -= weight
-    yield from (option for option in options if option.target.weight <= 0)
+    yield from (option for option in options if option.row.target.weight <= 0)

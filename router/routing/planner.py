@@ -96,7 +96,6 @@ class Planner:
         groups: list[Group] = []
         usable: list[Option] = []
         excluded: list[Excluded] = []
-        seen: set[tuple[str, str]] = set()
         missing = attempts
         for found in self._resolver.groups(trail):
             group = found if found.ends is None else self._resolver.on(day, found, warnings)
@@ -106,10 +105,14 @@ class Planner:
             if len(groups) == 1 and features.stream and self._mode(directives, group) == "buffered":
                 features = replace(features, stream=False)  # whose caller waits for the whole of it
                 ask = replace(ask, features=features)
-            options = self._weigher.weigh(group, ask, seen, excluded, None if judge_all else missing)
-            usable += _late_starters_last(ordered(options, directives.sort or group.sort, features.affinity, last))
-            for option in options:
-                missing -= option.comes_first
+            options, all_well = self._weigher.weigh(group, ask, usable, excluded, None if judge_all else missing)
+            found_order = ordered(options, directives.sort or group.sort, features.affinity, last)
+            if all_well:
+                usable += found_order
+                missing -= len(options)
+            else:
+                usable += _late_starters_last(found_order)
+                missing -= sum(option.comes_first for option in options)
             if missing <= 0 and not judge_all and not is_tight(usable, features):
                 break
         first = groups[0]
@@ -136,7 +139,7 @@ class Planner:
         if directives.cost_quality is not None and tiering is None:
             warnings.append("router.cost_quality=ignored")
         if len(healthy) < len(usable):
-            excluded += [option.excluded(option.reason) for option in usable if option not in healthy]
+            excluded += [option.excluded(option.reason()) for option in usable if option not in healthy]
         return Plan(
             model=features.model,
             kind=features.kind,
@@ -165,7 +168,7 @@ class Planner:
             group = self._resolver.on(day, self._resolver.tier(tiering, tier, trail), trail.warnings)
             if (group.route, group.effort) == (than.route, than.effort):  # the caller's own thinking makes them one
                 continue
-            options = self._weigher.weigh(group, ask, set(), [], None)
+            options, _ = self._weigher.weigh(group, ask, [], [], None)
             best = ordered(options, directives.sort or group.sort, features.affinity)
             found += [option.candidate() for option in best if not option.last_resort][:1]
         return tuple(found)

@@ -28,10 +28,11 @@ def due(ordered: Sequence[Option], now: float, *, priced: bool) -> Option | None
     priced = priced and best.pico_usd < math.inf
     chosen, longest = None, 0.0
     for option in ordered[1:]:
-        idle_s = now - option.state.asked_at
-        if idle_s <= longest or (priced and option.pico_usd == math.inf):
+        state = option.row.state
+        if state is None or (priced and option.pico_usd == math.inf):
             continue
-        if _is_due(option.state, idle_s, now) and _is_worth_it(option, best, now):
+        idle_s = now - state.asked_at
+        if idle_s > longest and _is_due(state, idle_s, now) and _is_worth_it(option, best, state, now):
             chosen, longest = option, idle_s
     return chosen
 
@@ -44,11 +45,11 @@ def _is_due(state: TargetState, idle_s: float, now: float) -> bool:
     return state.latency.recovering or idle_s >= _IDLE_SLOW_S
 
 
-def _is_worth_it(option: Option, best: Option, now: float) -> bool:
+def _is_worth_it(option: Option, best: Option, state: TargetState, now: float) -> bool:
     """Whether the target could be the best one, and its answer costs no more than a few times the best one's."""
     if not option.comes_first:
         return False
     if math.inf > option.pico_usd > _DEAREST * best.pico_usd:
         return False
-    usual_ms = option.wait_ms / option.state.latency.slowdown(now)
+    usual_ms = option.wait_ms / state.latency.slowdown(now)
     return usual_ms <= _DEAREST * best.wait_ms
