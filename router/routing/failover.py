@@ -67,8 +67,9 @@ def with_room(candidates: Sequence[P], places: int, features: Features) -> list[
     The length of a prompt is a guess: where it is more than half of every window, the last place is for the first
     candidate that has a larger one.
     """
-    kept, rest = list(candidates[:places]), candidates[places:]
-    if rest and places > 1 and is_tight(kept, features):
+    kept = list(candidates[:places])
+    if len(candidates) > places > 1 and is_tight(kept, features):
+        rest = candidates[places:]
         largest = max(each.info.context_tokens for each in kept)
         larger = next((each for each in rest if each.info.context_tokens > largest), None)
         if larger is not None:

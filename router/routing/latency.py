@@ -148,7 +148,7 @@ class DecayedLogNormal:
             self._settled = (mean, math.sqrt((spread + between / (1 + weight)) / total))
         mean, sigma = self._settled
         self.shown = (math.exp(mean), math.exp(mean + _Z95 * sigma))
-        self.worked_out = now
+        self.worked_out = now if self._weight else math.inf  # the prior alone does not age
 
 
 class LatencyModel:

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from providers.catalogue import ModelInfo
 from router.routing.capability import wants_text_only
@@ -104,8 +105,9 @@ class Option(Struct, frozen=True, gc=False, eq=False):
 
     def candidate(self, probe: str = "") -> Candidate:
         """The target as it goes into a plan; `probe` says why it is asked first although others look better."""
-        target, standing, group = self.row.target, self.standing, self.group
-        return Candidate(
+        row, group, standing = self.row, self.group, self.standing
+        target = row.target
+        found = Candidate(
             target.provider,
             target.model,
             target.info,
@@ -114,16 +116,19 @@ class Option(Struct, frozen=True, gc=False, eq=False):
             target.timeout_s,
             self.expected_usd(),
             target.weight,
-            self.reason() or probe,
-            False,
-            standing.last_resort,
-            standing.blocked_s > 0,
-            None,
-            bool(probe),
-            standing.starting,
-            standing.full,
-            group.tier,
-            group.effort,
+            tier=group.tier,
+            effort=group.effort,
+        )
+        if standing is WELL and self.cached < 0 and not probe:
+            return found
+        return replace(
+            found,
+            reason=self.reason() or probe,
+            last_resort=standing.last_resort,
+            blocked=standing.blocked_s > 0,
+            probe=bool(probe),
+            starting=standing.starting,
+            full=standing.full,
         )
 
     def excluded(self, reason: str, blocked_s: float = 0.0) -> Excluded:

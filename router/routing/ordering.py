@@ -54,11 +54,11 @@ def _fastest_first(options: list[Option], last: Last | None) -> list[Option]:
 
 def _cheapest_first(options: list[Option], affinity: float, last: Last | None) -> list[Option]:
     """Those predicted to keep the SLO by cost, then the others by latency; those of unknown price come last."""
-    keeping = [option for option in options if option.keeps]
-    missing = list[Option]()
-    if len(keeping) < len(options):
-        missing = [option for option in options if not option.keeps]
-        missing.sort(key=lambda option: option.burden_ms if option.pico_usd < math.inf else math.inf)
+    keeping, missing = list[Option](), list[Option]()
+    for option in options:
+        (keeping if option.keeps else missing).append(option)
+    if len(missing) > 1:
+        missing.sort(key=_burden if max(map(_price, missing)) < math.inf else _burden_if_priced)
     if len(keeping) > 1:
         keeping.sort(key=_price)
         most = _NEAR_BEST_PERCENT * keeping[0].pico_usd
@@ -72,6 +72,10 @@ def _cheapest_first(options: list[Option], affinity: float, last: Last | None) -
     if missing and keeping and keeping[-1].pico_usd == math.inf:  # sooner too late than at any price
         return sorted(keeping + missing, key=lambda option: option.pico_usd == math.inf)
     return keeping + missing
+
+
+def _burden_if_priced(option: Option) -> float:
+    return option.burden_ms if option.pico_usd < math.inf else math.inf
 
 
 def _staying(options: list[Option], near: Iterable[Option], last: Last) -> list[Option] | None:

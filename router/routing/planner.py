@@ -4,6 +4,7 @@ The same function serves the live path and the dry run. No clock, no I/O, no ran
 arguments, and choices among equals use `features.affinity`.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
 from router.routing import probes
+from router.routing.cost import PICO_USD
 from router.routing.failover import is_tight, with_room
 from router.routing.filters import limiting_field, nearest_feasible
 from router.routing.health import Health
@@ -22,7 +24,7 @@ from router.routing.plan import Candidate, Directives, Excluded, Features, Patie
 from router.routing.resolve import Group, Resolver, Trail, shown
 from router.routing.rules import CompiledRules
 from router.routing.weighing import Weigher
-from router.settings.values import Settings, Sort, StreamMode
+from router.settings.values import Settings, Sort
 
 _OFF = "provider off"
 _PROBE = "asked to learn how it does"
@@ -96,15 +98,17 @@ class Planner:
         groups: list[Group] = []
         usable: list[Option] = []
         excluded: list[Excluded] = []
-        missing = attempts
+        missing, mode = attempts, routing.stream_mode
         for found in self._resolver.groups(trail):
             group = found if found.ends is None else self._resolver.on(day, found, warnings)
             if features.kind == "embedding":
                 group = _in_one_space(group, groups)
+            if not groups:
+                mode = directives.stream_mode or group.stream_mode or routing.stream_mode
+                if mode == "buffered" and features.stream:
+                    features = replace(features, stream=False)  # whose caller waits for the whole of it
+                    ask = replace(ask, features=features)
             groups.append(group)
-            if len(groups) == 1 and features.stream and self._mode(directives, group) == "buffered":
-                features = replace(features, stream=False)  # whose caller waits for the whole of it
-                ask = replace(ask, features=features)
             options, all_well = self._weigher.weigh(group, ask, usable, excluded, None if judge_all else missing)
             found_order = ordered(options, directives.sort or group.sort, features.affinity, last)
             if all_well:
@@ -132,9 +136,8 @@ class Planner:
             warnings.append("health=last resort")
         if not healthy:
             raise _refusal(features, directives, excluded)
-        candidates = [
-            option.candidate(_PROBE if option is probe else "") for option in with_room(healthy, attempts, features)
-        ]
+        chosen = with_room(healthy, attempts, features)
+        candidates = [option.candidate(_PROBE if option is probe else "") for option in chosen]
         tiering = trail.tiering
         if directives.cost_quality is not None and tiering is None:
             warnings.append("router.cost_quality=ignored")
@@ -145,10 +148,10 @@ class Planner:
             kind=features.kind,
             candidates=_with_retry(candidates, features, routing.attempts),
             excluded=tuple(excluded),
-            reason=_explain(groups, candidates[0], directives.sort, tiering),
+            reason=_explain(groups, healthy[0], candidates[0].prediction.total_ms, directives.sort, tiering),
             deadline_s=self._deadline_s(features, directives),
             patience=patience,
-            stream_mode=self._mode(directives, first),
+            stream_mode=mode,
             failover=routing.failover,
             warnings=tuple(dict.fromkeys(warnings)) if warnings else (),
             hedged=routing.hedge.enabled and features.kind == "chat" and len(healthy) > 1,
@@ -189,9 +192,6 @@ class Planner:
         if features.kind == "image":
             return Patience(routing.image_deadline_s)
         return Patience(routing.deadline_s, routing.ttft_timeout_s if features.stream else None, features.max_tokens)
-
-    def _mode(self, directives: Directives, first: Group) -> StreamMode:
-        return directives.stream_mode or first.stream_mode or self._routing.stream_mode
 
     def _deadline_s(self, features: Features, directives: Directives) -> float:
         longest = self._routing.image_deadline_s if features.kind == "image" else self._routing.deadline_s
@@ -246,16 +246,18 @@ def _with_retry(candidates: Sequence[Candidate], features: Features, attempts: i
     return tuple(candidates)
 
 
-def _explain(groups: Sequence[Group], first: Candidate, sort: Sort | None, tiering: Tiering | None) -> str:
-    """How the model asked for led to the first candidate, in one line."""
-    group = groups[0]
+def _explain(
+    groups: Sequence[Group], first: Option, total_ms: float, sort: Sort | None, tiering: Tiering | None
+) -> str:
+    """How the model asked for led to the first candidate, which is to take `total_ms`, in one line."""
+    group, target = groups[0], first.row.target
     path = group.reason
     if tiering is not None:
         path = f"{tiering.reason}; {path}" if path else tiering.reason
-    if first.route != group.route:
-        group = next(other for other in groups if other.route == first.route)
+    if first.group.route != group.route:
+        group = next(other for other in groups if other.route == first.group.route)
         path = " ".join(dict.fromkeys(part for part in (path, group.reason) if part))
-    # float: formatting a Decimal costs ten times as much, and six digits are not money but a reason
-    price = "unknown" if first.expected_cost_usd is None else f"${float(first.expected_cost_usd):.6f}"
-    choice = f"{sort or group.sort}: {first.name} about {price} {first.prediction.total_ms:.0f} ms"
+    # a float: formatting a Decimal costs ten times as much, and six digits are not money but a reason
+    price = "unknown" if first.pico_usd == math.inf else f"${first.pico_usd / PICO_USD:.6f}"
+    choice = f"{sort or group.sort}: {target.provider}/{target.model} about {price} {total_ms:.0f} ms"
     return f"{path}; {choice}" if path else choice
