@@ -1,7 +1,10 @@
 """What a request will cost on a model, and what it did cost. USD as `Decimal`; None is *unknown*, never 0."""
 
+import math
 from datetime import date
 from decimal import Decimal
+
+from msgspec import Struct
 
 from providers.catalogue import LongContext, ModelInfo, Price
 from providers.types import Usage
@@ -9,10 +12,43 @@ from router.routing.picture_cost import picture_cost, pictures_cost
 from router.routing.plan import Features
 from router.routing.token_ratio import AUDIO_TOKENS, IMAGE_TOKENS
 
+PICO_USD = 10**12
+"""Picodollars in a dollar: what a token costs is a whole number of them if a million costs whole microdollars."""
+
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
 _NEAR_EDGE = 0.95  # a prompt that may be longer than the tier's edge after all is priced as if it were
 _MILLIONTH = Decimal("0.000001")
+
+
+class Rates(Struct, frozen=True, gc=False):
+    """What a token of a model costs on one day, in picodollars, read or written, of plain text.
+
+    Holds for prompts of up to `edge` tokens; -1: for none, `expected_cost` has to be asked. `price` is the row that it
+    is taken from.
+    """
+
+    input: int = 0
+    output: int = 0
+    edge: float = -1.0
+    price: Price = Price()
+
+    def usd(self, prompt_tokens: int, output_tokens: int) -> Decimal:
+        """What `expected_cost` says of so many tokens, where the rates hold."""
+        price = self.price
+        return (prompt_tokens * (price.input or _ZERO) + output_tokens * (price.output or _ZERO)) * _MILLIONTH
+
+
+def rates_on(day: date, info: ModelInfo) -> Rates:
+    """The rates at which `expected_cost` prices text on `day`. Sums of whole numbers cost a tenth of decimals."""
+    price = info.price_on(day)
+    if price is None or price.input is None or price.output is None:
+        return Rates()
+    read, written = int(price.input * _MILLION), int(price.output * _MILLION)
+    if read != price.input * _MILLION or written != price.output * _MILLION:
+        return Rates()
+    tier = price.long_context
+    return Rates(read, written, math.inf if tier is None else tier.above_tokens * _NEAR_EDGE, price)
 
 
 def expected_cost(

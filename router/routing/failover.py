@@ -1,7 +1,9 @@
 """Which failures of one upstream are answered by asking another, and whom."""
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
+from providers.catalogue import ModelInfo
 from providers.errors import (
     AuthenticationError,
     BadResponseError,
@@ -32,6 +34,19 @@ _SWITCHES: tuple[tuple[type[ProviderError], str], ...] = (
 )
 
 
+class Placed(Protocol):
+    """Who may have a place in a plan: its model, and whether health would rather not ask it."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def last_resort(self) -> bool: ...
+
+
+P = TypeVar("P", bound=Placed)
+
+
 def fails_over(error: ProviderError, switches: FailoverSettings) -> bool:
     """Whether the next candidate may be asked: as configured, else as the error's class says."""
     for kind, name in _SWITCHES:
@@ -46,14 +61,15 @@ def roomier(candidates: Iterable[Candidate], failed: Candidate) -> list[Candidat
     return [each for each in candidates if each.info.context_tokens > window or not each.info.known]
 
 
-def with_room(candidates: Sequence[Candidate], places: int, features: Features) -> list[Candidate]:
+def with_room(candidates: Sequence[P], places: int, features: Features) -> list[P]:
     """The first of the candidates for so many places, one of them for a larger window if the prompt may need it.
 
     The length of a prompt is a guess: where it is more than half of every window, the last place is for the first
     candidate that has a larger one.
     """
-    kept, rest = list(candidates[:places]), candidates[places:]
-    if rest and places > 1 and is_tight(kept, features):
+    kept = list(candidates[:places])
+    if len(candidates) > places > 1 and is_tight(kept, features):
+        rest = candidates[places:]
         largest = max(each.info.context_tokens for each in kept)
         larger = next((each for each in rest if each.info.context_tokens > largest), None)
         if larger is not None:
@@ -61,7 +77,7 @@ def with_room(candidates: Sequence[Candidate], places: int, features: Features) 
     return kept
 
 
-def is_tight(candidates: Iterable[Candidate], features: Features) -> bool:
+def is_tight(candidates: Iterable[Placed], features: Features) -> bool:
     """Whether the prompt of a chat request may turn out too long for all of them that health would ask."""
     tokens = 2 * features.prompt_tokens
     if tokens < _LEAST_WINDOW or features.kind != "chat":

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal
 
-from router.routing.ordering import wait_ms
 from router.routing.plan import Directives, Excluded, Features, Prediction
 from router.routing.resolve import Target
 
@@ -28,10 +27,15 @@ def over_limit(expected: Decimal | None, prediction: Prediction, features: Featu
     elif limit is not None and expected is not None and expected > limit:
         broken.append(f"expected to cost ${expected:.6f}, above max_cost_usd ${limit:.6f}")
     if directives.max_latency_ms is not None:
-        wait = wait_ms(prediction, features)
+        wait = _wait_ms(prediction, features)
         if wait > directives.max_latency_ms:
             broken.append(f"expected to take {wait:.0f} ms, above max_latency_ms {directives.max_latency_ms:.0f}")
     return " and ".join(broken)
+
+
+def _wait_ms(prediction: Prediction, features: Features) -> float:
+    """What the caller waits for: a stream's first content, or the whole answer."""
+    return prediction.ttft_ms if features.stream else prediction.total_ms
 
 
 def limiting_field(directives: Directives, excluded: Sequence[Excluded]) -> str | None:
@@ -58,7 +62,7 @@ def nearest_feasible(excluded: Sequence[Excluded], features: Features, directive
             excess.append(float(cost / limit) if limit else math.inf)
             words.append(f"${cost:.6f}")
             fields.append("router.max_cost_usd")
-        wait, most = wait_ms(entry.prediction, features), directives.max_latency_ms
+        wait, most = _wait_ms(entry.prediction, features), directives.max_latency_ms
         if most is not None and wait > most:
             excess.append(wait / most)
             words.append(f"{wait:.0f} ms")

@@ -78,8 +78,9 @@ class Health:
         self._clock = clock
         self._uniform = uniform
         self._targets: dict[tuple[str, str], TargetState] = {}
+        self.forgotten = 0  # states of targets, so far
         self._unknown: deque[tuple[str, str]] = deque()  # those of `_targets` that no catalogue describes, oldest first
-        self._provider_blocks: dict[str, tuple[float, str]] = {}
+        self.provider_blocks: dict[str, tuple[float, str]] = {}  # until when, and why
         self._probes = 0.0  # how many may be made now
         self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
         self.lengths = OutputLengths()
@@ -110,7 +111,7 @@ class Health:
     def block(self, state: TargetState, provider: str, now: float) -> tuple[float, str]:
         """The same for a target at hand."""
         until, reason = state.blocked_until, state.blocked_reason
-        block = self._provider_blocks.get(provider)
+        block = self.provider_blocks.get(provider)
         if block is not None and block[0] > until:
             until, reason = block
         return (until - now, reason) if until > now else (0.0, "")
@@ -269,6 +270,7 @@ class Health:
                 self._unknown.append(key)
             else:
                 del self._targets[key]
+                self.forgotten += 1
 
     def _succeeded(self, state: TargetState, now: float, *, late: bool) -> None:
         state.consecutive = 0
@@ -296,11 +298,13 @@ class Health:
         """An attempt was more than the target takes. It still holds its places."""
         if not any(isinstance(gate.rule, Aimd | Gradient) for gate in state.gates):
             state.gates = (*state.gates, Gate(Aimd(now), state.under_way + 1))
+            state.noted = True
             self.limited = True
         for gate in state.gates:
             gate.rule.refused(gate.held, now - attempt.duration_s, now, told=told)
 
     def _failed(self, state: TargetState, attempt: Attempt, error: ProviderError, now: float, *, late: bool) -> None:
+        state.noted = True
         if error.effect == "failure":
             if isinstance(error, UpstreamTimeoutError) and state.slows_down:
                 self.take_as_too_much(state, attempt, now, told=True)
@@ -316,7 +320,7 @@ class Health:
     def _block(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
         match error:
             case QuotaExhaustedError() if error.status == _NO_CREDIT and error.retry_after_s is None:
-                self._provider_blocks[candidate.provider] = (now + _CREDIT_BLOCK_S, "out of credit")
+                self.provider_blocks[candidate.provider] = (now + _CREDIT_BLOCK_S, "out of credit")
             case RateLimitedError():
                 wait = error.retry_after_s
                 if wait is None and state.under_way and not isinstance(error, QuotaExhaustedError):
@@ -327,7 +331,7 @@ class Health:
                 state.blocked_until = max(state.blocked_until, now + min(max(wait, 0.0), _RATE_LIMIT_MAX_S))
                 state.blocked_reason = "rate limited"
             case AuthenticationError():
-                self._provider_blocks[candidate.provider] = (now + _AUTH_BLOCK_S, "our key was refused")
+                self.provider_blocks[candidate.provider] = (now + _AUTH_BLOCK_S, "our key was refused")
             case ModelNotFoundError():
                 state.blocked_until = now + _CONFIG_BLOCK_S
                 state.blocked_reason = "the upstream does not know this model"
@@ -348,7 +352,7 @@ class Health:
         if state.tripped and (late or now < state.open_until):
             return  # failures of requests sent before it opened tell nothing new
         span = min(_OPEN_MAX_S, _OPEN_BASE_S * 2**state.opened)
-        state.tripped = True
+        state.tripped = state.noted = True
         state.opened = min(state.opened + 1, 8)
         state.opened_at = now
         state.open_until = now + span * self._uniform(0.5, 1.0)

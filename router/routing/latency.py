@@ -5,6 +5,8 @@ O(1) per sample and per prediction, no locks, no clock of its own: the caller pa
 
 import math
 
+from msgspec import Struct
+
 from providers.catalogue import ModelInfo
 from router.routing.limits import Gate
 from router.routing.load import Load
@@ -18,7 +20,8 @@ _PRIOR_SIGMA = 0.5  # of ln(seconds): p95 is about 2.3 times the median
 _PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
 _Z95 = 1.645
 _MANY = 50.0  # samples, faded ones counted for what they still weigh
-_FRESH_S = 0.1
+FRESH_S = 0.1
+_NOTHING = 1e-18  # of ln: what a stream is still supposed to write long after its end
 _OFTEN_S = 0.005  # two hundred samples a second say as much as thousands
 _KNOWN = 5.0  # samples that say what is usual; before that a late answer may only mean that the prior is wrong
 _MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
@@ -33,6 +36,45 @@ EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 
 Length = tuple[float, float]
 """Tokens of an answer: expected, and not exceeded by three of four (never less)."""
+
+
+class Pace(Struct, frozen=True, gc=False):
+    """How quick a target is right now: what a prediction multiplies by the request's own figures.
+
+    `ttft_s` and `tpot_s` are what it usually takes (`*95`: 19 times in 20), the first to be multiplied by `slow`, the
+    other by `each_ms` for milliseconds. `each95_ms`, `crowd`, `known` and `usual95_ms` are the prediction's
+    `tpot_p95_ms`, `crowd`, `known` and `usual_ttft_p95_ms`. `made`: when the oldest part of it was worked out.
+    """
+
+    made: float
+    ttft_s: float
+    ttft95_s: float
+    slow: float = 1.0
+    tpot_s: float = 0.0
+    each_ms: float = 0.0
+    each95_ms: float = 0.0
+    crowd: float = 0.0
+    known: bool = False
+    usual95_ms: float = 0.0
+
+    def prediction(self, length: Length, prompt_factor: float) -> Prediction:
+        """See `LatencyModel.predict`."""
+        longer = 1000 * prompt_factor * self.slow
+        first, first95 = self.ttft_s * longer, self.ttft95_s * longer
+        usual, long = length
+        writing95 = long * self.each95_ms
+        return Prediction(
+            first,
+            first95,
+            first + usual * self.each_ms * self.tpot_s,
+            first95 + writing95,
+            self.each95_ms,
+            self.known,
+            usual,
+            self.crowd,
+            self.usual95_ms,
+            self.usual95_ms + writing95,
+        )
 
 
 class DecayedLogNormal:
@@ -83,13 +125,13 @@ class DecayedLogNormal:
 
     def quantiles(self, now: float) -> tuple[float, float]:
         """Median and 95th percentile of x."""
-        if now - self.worked_out > _FRESH_S:
+        if now - self.worked_out > FRESH_S:
             self.work_out(now)
         return self.shown
 
     def moments(self, now: float) -> tuple[float, float]:
         """Mean and standard deviation of ln(x), samples and prior together."""
-        if now - self.worked_out > _FRESH_S:
+        if now - self.worked_out > FRESH_S:
             self.work_out(now)
         return self._settled
 
@@ -106,7 +148,7 @@ class DecayedLogNormal:
             self._settled = (mean, math.sqrt((spread + between / (1 + weight)) / total))
         mean, sigma = self._settled
         self.shown = (math.exp(mean), math.exp(mean + _Z95 * sigma))
-        self.worked_out = now
+        self.worked_out = now if self._weight else math.inf  # the prior alone does not age
 
 
 class LatencyModel:
@@ -129,6 +171,7 @@ class LatencyModel:
         "_writing_s",
         "first_slow",
         "load",
+        "paces",
         "rate_slow",
     )  # fmt: skip
 
@@ -145,6 +188,7 @@ class LatencyModel:
         self._judged = -math.inf
         self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000
         self._longer = 1.0
+        self.paces: dict[str, Pace] = {}  # by effort, while nothing is under way and nothing was learned
 
     def predict(self, features: Features, length: Length, prompt_factor: float, now: float) -> Prediction:
         """Expected milliseconds for an answer of the expected `length`, and what they stay below 19 times in 20: of the
@@ -157,43 +201,41 @@ class LatencyModel:
             loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain(now, self._writing_s))
             median, most = p50 * loaded, p95 * loaded
             return Prediction(median, most, median, most, usual_ttft_p95_ms=most, usual_total_p95_ms=most)
+        pace = self.paces.get(features.reasoning_effort)
+        if pace is None or now - pace.made > FRESH_S:
+            pace = self.pace(features, now)
+        return pace.prediction(length, prompt_factor)
+
+    def pace(self, features: Features, now: float) -> Pace:
+        """How quick the target is right now for such requests. One with nothing under way is kept in `paces`."""
+        if features.kind == "image":
+            drawn = self.predict(features, (0.0, 0.0), 1.0, now)
+            return Pace(now, drawn.ttft_ms / 1000, drawn.ttft_p95_ms / 1000, usual95_ms=drawn.usual_ttft_p95_ms)
         waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
-        if now - waiting.worked_out > _FRESH_S:
+        if now - waiting.worked_out > FRESH_S:
             waiting.work_out(now)
-        if now - rate.worked_out > _FRESH_S:
+        if now - rate.worked_out > FRESH_S:
             rate.work_out(now)
-        if now - self._judged > _FRESH_S:
+        if now - self._judged > FRESH_S:
             self._judge(now)
+        slow, slow_rate = self._slow
+        strain, crowd = self.load.strain(now, self._writing_s) if self.load.busy else 0.0, 0.0
+        if strain > _NOTHING:
+            loaded = math.exp(strain)
+            slow, slow_rate, crowd = slow * loaded, slow_rate * loaded, self.load.crowd(strain)
         ttft, ttft95 = waiting.shown
         tpot, tpot95 = rate.shown
-        slow, slow_rate = self._slow
-        crowd = 0.0
-        if self.load.busy:
-            strain = self.load.strain(now, self._writing_s)
-            loaded = math.exp(strain)
-            slow, slow_rate = slow * loaded, slow_rate * loaded
-            crowd = self.load.crowd(strain)
-        longer, each = 1000 * prompt_factor * slow, 1000 * slow_rate
-        first, first95, each95 = ttft * longer, ttft95 * longer, tpot95 * each
-        usual, long = length
-        whole, writing95 = first + usual * each * tpot, long * each95
+        each = 1000 * slow_rate
+        made = min(waiting.worked_out, rate.worked_out, self._judged)
         usual95 = ttft95 * 1000 * self._longer * slow
-        return Prediction(
-            first,
-            first95,
-            whole,
-            first95 + writing95,
-            each95,
-            waiting.known,
-            usual,
-            crowd,
-            usual95,
-            usual95 + writing95,
-        )
+        found = Pace(made, ttft, ttft95, slow, tpot, each, tpot95 * each, crowd, waiting.known, usual95)
+        if strain <= _NOTHING:
+            self.paces[features.reasoning_effort if features.reasoning_effort in EFFORTS else ""] = found
+        return found
 
     def slowdown(self, now: float) -> float:
         """How many times slower than usual the target is right now, by the worse of first token and writing."""
-        if now - self._judged > _FRESH_S:
+        if now - self._judged > FRESH_S:
             self._judge(now)
         return max(self._slow)
 
@@ -204,6 +246,7 @@ class LatencyModel:
 
     def began(self, key: int, prediction: Prediction, streamed: bool, now: float) -> None:
         """An attempt was sent; `key` names it until it is `over`."""
+        self.paces.clear()
         self.load.began(key, prediction, streamed, now, self._writing_s)
 
     def over(self, key: int) -> None:
@@ -218,6 +261,7 @@ class LatencyModel:
 
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
+        self.paces.clear()
         waiting = self._ttft_class(features)
         self.load.writes(now, self._writing_s)
         if waiting.sated(now):
@@ -229,6 +273,7 @@ class LatencyModel:
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
+        self.paces.clear()
         self._writing_s += (seconds - self._writing_s) / _USUAL_SAMPLES
         if output_tokens >= _MIN_TPOT_TOKENS and not self._tpot.sated(now):
             each_s = max(seconds / (output_tokens - 1), 1e-6)
@@ -239,6 +284,7 @@ class LatencyModel:
 
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
         """A whole answer took `seconds`. Of chat, waiting and writing are taken to be off by the same factor."""
+        self.paces.clear()
         if features.kind == "image":
             self._observe_image(self._image_class(features), seconds, now)
             return

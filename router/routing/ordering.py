@@ -1,132 +1,105 @@
-"""Which of several usable candidates comes first. Equals keep the order of the configuration."""
+"""Which of several usable options comes first. Equals keep the order of the configuration."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from itertools import takewhile
+from operator import attrgetter
 
-from router.routing.plan import Candidate, Features, Prediction
+from router.routing.options import Option
 from router.routing.warm_cache import Last
-from router.settings.values import Slo, Sort
+from router.settings.values import Sort
 
-_NEAR_BEST = Decimal("1.05")  # within 5 % of the best all count as equal: what served before, then weights decide
-_UNKNOWN = Decimal("inf")
-_FULL = 1.0  # of `Prediction.crowd`
+_NEAR_BEST_PERCENT = 105  # within 5 % of the best all count as equal: what served before, then weights decide
+
+_price = attrgetter("pico_usd")
+_burden = attrgetter("burden_ms")
 
 
-def ordered(
-    candidates: list[Candidate], sort: Sort, slo: Slo, features: Features, last: Last | None = None
-) -> list[Candidate]:
-    """Best first by `sort`. A conversation stays where it was served `last` unless it gains more than 5 % elsewhere."""
+def ordered(options: list[Option], sort: Sort, affinity: float, last: Last | None = None) -> list[Option]:
+    """Best first by `sort`. A conversation stays where it was served `last` unless it gains more than 5 % elsewhere.
+
+    `affinity` is that of the request.
+    """
     match sort:
         case "order":
-            return candidates
+            return options
         case "quality":
-            return sorted(candidates, key=lambda c: (-c.info.quality, _money(c)))
+            return sorted(options, key=lambda option: (-option.info.quality, option.pico_usd))
         case "latency":
-            return _fastest_first(candidates, features, last)
+            return _fastest_first(options, last)
         case "weighted":
-            return list(_weighted(candidates, [c.weight for c in candidates], features.affinity))
+            return list(_weighted(options, affinity))
         case "cost":
-            return _cheapest_first(candidates, slo, features, last)
+            return _cheapest_first(options, affinity, last)
 
 
-def by_caller(candidates: list[Candidate], order: Sequence[str]) -> list[Candidate]:
+def by_caller(options: list[Option], order: Sequence[str]) -> list[Option]:
     """As the caller's `order` lists providers, targets or models; what it does not name follows."""
 
-    def rank(candidate: Candidate) -> int:
-        names = (candidate.name, candidate.model, candidate.provider)
+    def rank(option: Option) -> int:
+        provider, model = option.row.key
+        names = (f"{provider}/{model}", model, provider)
         return min((order.index(name) for name in names if name in order), default=len(order))
 
-    return sorted(candidates, key=rank)
+    return sorted(options, key=rank)
 
 
-def wait_ms(prediction: Prediction, features: Features) -> float:
-    """What the caller waits for: a stream's first content, or the whole answer."""
-    return prediction.ttft_ms if features.stream else prediction.total_ms
-
-
-def _burden_ms(prediction: Prediction, features: Features) -> float:
-    """What everybody waits for this request: the caller, and those whom it slows down.
-
-    Who looks at his own wait alone fills the best target until it is no better than the next.
-    """
-    return wait_ms(prediction, features) * (1.0 + prediction.crowd)
-
-
-def _fastest_first(candidates: list[Candidate], features: Features, last: Last | None) -> list[Candidate]:
-    found = sorted(candidates, key=lambda c: _burden_ms(c.prediction, features))
+def _fastest_first(options: list[Option], last: Last | None) -> list[Option]:
+    found = sorted(options, key=_burden)
     if last is None or len(found) < 2:
         return found
-    most = _burden_ms(found[0].prediction, features) * float(_NEAR_BEST)
-    return _staying(found, takewhile(lambda c: _burden_ms(c.prediction, features) <= most, found), last) or found
+    most = found[0].burden_ms * (_NEAR_BEST_PERCENT / 100)
+    return _staying(found, takewhile(lambda option: option.burden_ms <= most, found), last) or found
 
 
-def _cheapest_first(candidates: list[Candidate], slo: Slo, features: Features, last: Last | None) -> list[Candidate]:
+def _cheapest_first(options: list[Option], affinity: float, last: Last | None) -> list[Option]:
     """Those predicted to keep the SLO by cost, then the others by latency; those of unknown price come last."""
-    first_ms = slo.ttft_p95_ms if features.stream else None
-    total_ms = slo.total_p95_ms
-    keeping, missing = candidates, list[Candidate]()
-    if first_ms is not None or total_ms is not None:
-        keeping = [c for c in candidates if _keeps(c.prediction, first_ms, total_ms)]
-        if len(keeping) < len(candidates):
-            missing = [c for c in candidates if not _keeps(c.prediction, first_ms, total_ms)]
-            missing.sort(key=lambda c: math.inf if c.expected_cost_usd is None else _burden_ms(c.prediction, features))
+    keeping, missing = list[Option](), list[Option]()
+    for option in options:
+        (keeping if option.keeps else missing).append(option)
+    if len(missing) > 1:
+        missing.sort(key=_burden if max(map(_price, missing)) < math.inf else _burden_if_priced)
     if len(keeping) > 1:
-        keeping = sorted(keeping, key=_money)
-        most = _money(keeping[0]) * _NEAR_BEST
-        if _money(keeping[1]) <= most < _UNKNOWN:
-            near = list(takewhile(lambda c: _money(c) <= most, keeping))
+        keeping.sort(key=_price)
+        most = _NEAR_BEST_PERCENT * keeping[0].pico_usd
+        if 100 * keeping[1].pico_usd <= most < math.inf:
+            near = list(takewhile(lambda option: 100 * option.pico_usd <= most, keeping))
             stayed = None if last is None else _staying(keeping, near, last)
             if stayed is not None:
                 keeping = stayed
-            elif any(c.weight != 1.0 for c in near):
-                keeping = [*_weighted(near, [c.weight for c in near], features.affinity), *keeping[len(near) :]]
-    if missing and keeping and keeping[-1].expected_cost_usd is None:  # sooner too late than at any price
-        return sorted(keeping + missing, key=lambda c: c.expected_cost_usd is None)
+            elif any(option.row.target.weight != 1.0 for option in near):
+                keeping = [*_weighted(near, affinity), *keeping[len(near) :]]
+    if missing and keeping and keeping[-1].pico_usd == math.inf:  # sooner too late than at any price
+        return sorted(keeping + missing, key=lambda option: option.pico_usd == math.inf)
     return keeping + missing
 
 
-def _staying(candidates: list[Candidate], near: Iterable[Candidate], last: Last) -> list[Candidate] | None:
-    """The candidates with the one in front that served `last`, if it is among those `near` the best one."""
-    for candidate in near:
-        if (candidate.provider, candidate.model) == last.key and candidate.weight > 0:
-            return [candidate, *(other for other in candidates if other is not candidate)]
+def _burden_if_priced(option: Option) -> float:
+    return option.burden_ms if option.pico_usd < math.inf else math.inf
+
+
+def _staying(options: list[Option], near: Iterable[Option], last: Last) -> list[Option] | None:
+    """The options with the one in front that served `last`, if it is among those `near` the best one."""
+    for option in near:
+        if option.row.key == last.key and option.row.target.weight > 0:
+            return [option, *(other for other in options if other is not option)]
     return None
 
 
-def _keeps(prediction: Prediction, first_ms: float | None, total_ms: float | None) -> bool:
-    """Whether the target keeps the SLO, and one more request does not keep it from serving as many as it could.
-
-    An SLO is a promise about all requests: a long prompt is not held against a target. Judged one by one, the long
-    ones, which cost the most, would be sent where they cost even more.
-    """
-    return (
-        (first_ms is None or prediction.usual_ttft_p95_ms <= first_ms)
-        and (total_ms is None or prediction.usual_total_p95_ms <= total_ms)
-        and prediction.crowd <= _FULL
-    )
-
-
-def _money(candidate: Candidate) -> Decimal:
-    cost = candidate.expected_cost_usd
-    return _UNKNOWN if cost is None else cost
-
-
-def _weighted(candidates: Sequence[Candidate], weights: Sequence[float], u: float) -> Iterator[Candidate]:
+def _weighted(options: Sequence[Option], u: float) -> Iterator[Option]:
     """A draw without replacement by weight; `u` in [0, 1) decides all of it, so equal requests draw equally.
 
     Weight 0 comes last: no share of the traffic, but still somebody to fail over to.
     """
-    left = [pair for pair in zip(candidates, weights, strict=True) if pair[1] > 0]
+    left = [(option, option.row.target.weight) for option in options if option.row.target.weight > 0]
     while left:
         total = sum(weight for _, weight in left)
         mark = u * total
-        for position, (candidate, weight) in enumerate(left):
+        for position, (option, weight) in enumerate(left):
             if mark < weight or position == len(left) - 1:
-                yield candidate
+                yield option
                 u = min(max(mark / weight, 0.0), 1 - 1e-9)  # what is left of u within this share is uniform again
                 del left[position]
                 break
             mark -= weight
-    yield from (candidate for candidate, weight in zip(candidates, weights, strict=True) if weight <= 0)
+    yield from (option for option in options if option.row.target.weight <= 0)

@@ -80,21 +80,21 @@ class Histogram:
 class Outlook:
     """What answers to one kind of request are expected to be like, by model; good for half a second."""
 
-    __slots__ = ("_kind", "_lengths", "_limit", "_route", "made", "worked_out")
+    __slots__ = ("_kind", "_lengths", "_limit", "_route", "_worked_out", "made")
 
     def __init__(self, lengths: "OutputLengths", route: str, kind: _Key, limit: int, now: float) -> None:
         self._lengths = lengths
         self._route = route
         self._kind = kind
         self._limit = limit
-        self.worked_out: dict[str, Length] = {}
+        self._worked_out: dict[str, Length] = {}
         self.made = now
 
     def of(self, model: str) -> Length:
-        found = self.worked_out.get(model)
+        found = self._worked_out.get(model)
         if found is None:
             keys = _keys(self._route, model, self._kind)
-            found = self.worked_out[model] = self._lengths.length(keys, self._limit, self.made)
+            found = self._worked_out[model] = self._lengths.length(keys, self._limit, self.made)
         return found
 
 

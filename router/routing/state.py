@@ -29,6 +29,7 @@ class TargetState:
         "gates",
         "in_flight",
         "latency",
+        "noted",
         "open_until",
         "opened",
         "opened_at",
@@ -49,6 +50,7 @@ class TargetState:
         self.tokens = TokenRatio()
         self.cache_hits = CacheHits()
         self.gates: tuple[Gate, ...] = () if gate is None else (gate,)
+        self.noted = gate is not None  # whether there may be a reason not to ask it like any other; else there is none
         self.blocked_until = -math.inf
         self.blocked_reason = ""
         self.rate_limit_streak = 0
