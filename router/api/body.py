@@ -9,7 +9,7 @@ from providers.timer import Limit
 from router.errors import BodyTooLargeError, InvalidRequestError, RouterError, UnsupportedMediaTypeError
 
 _HEADERS = "turnout.headers"  # in the scope, beside what ASGI puts there
-_DIGITS = re.compile(r"[0-9]{1,18}")
+_DIGITS = re.compile(rb"[0-9]{1,18}")
 
 
 class SlowBodyError(RouterError):
@@ -46,10 +46,11 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float) -> bytes:
     """The whole body. Raises 413 before reading one that announces too much, and at the limit for one that does not."""
-    announced = header(scope, b"content-length")
+    headers = headers_of(scope)
+    announced = headers.get(b"content-length")
     if announced is not None and _DIGITS.fullmatch(announced) and int(announced) > limit_bytes:
         raise BodyTooLargeError(f"the request body exceeds {limit_bytes} bytes")
-    if header(scope, b"content-encoding") not in (None, "identity"):
+    if headers.get(b"content-encoding", b"identity") != b"identity":
         raise UnsupportedMediaTypeError("compressed request bodies are not accepted")
     parts: list[bytes] = []
     size = 0

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.errors import ProviderError
-from providers.timer import lookout
+from providers.timer import alarms_of
 from router.accounting.books import Books
 from router.accounting.metrics import Metrics
 from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
@@ -246,7 +246,7 @@ async def watched(exchange: Exchange, work: Awaitable[int]) -> int:
 class _Watch:
     """Cancels `task` once its client has left; then `gone` is True. It starts a moment late, see `_WATCH_AFTER_S`."""
 
-    __slots__ = ("_lookout", "_receive", "_task", "_watcher", "due", "gone")
+    __slots__ = ("_alarms", "_receive", "_task", "_watcher", "due", "gone")
 
     def __init__(self, receive: Receive, task: asyncio.Task[object]) -> None:
         self.gone = False
@@ -255,11 +255,11 @@ class _Watch:
         self._watcher: asyncio.Task[None] | None = None
         loop = task.get_loop()
         self.due = loop.time() + _WATCH_AFTER_S
-        self._lookout = lookout(loop)
-        self._lookout.add(self)
+        self._alarms = alarms_of(loop)
+        self._alarms.add(self)
 
     def stop(self) -> None:
-        self._lookout.discard(self)
+        self._alarms.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
 
