@@ -36,7 +36,8 @@ class Authenticator:
             if _is_local(scope):
                 return _ANYONE
             raise ForbiddenError("no client key is configured, so only callers on this machine are served")
-        given = headers_of(scope).get(b"authorization")
+        headers = headers_of(scope)
+        given = headers.get(b"authorization")
         if given is None:
             raise MissingKeyError("You didn't provide an API key: send 'Authorization: Bearer <key>'.")
         if repeats(scope, b"authorization"):
