@@ -261,12 +261,14 @@ async def _read(content: aiohttp.StreamReader, idle_s: float) -> bytes:
 async def _read_capped(response: aiohttp.ClientResponse, limit: int, idle_s: float) -> bytes:
     content = response.content
     parts: list[bytes] = []
-    size = 0
-    while data := await _read(content, idle_s):
+    size, more = 0, True
+    while more:
+        data = content.read_nowait() or await _read(content, idle_s)
         size += len(data)
         if size > limit:
             raise BadResponseError("the upstream's answer exceeds the byte limit", outcome="too_large")
         parts.append(data)
+        more = bool(data) and (not content.at_eof() or content.exception() is not None)  # the next read raises it
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -128,10 +128,10 @@ class RequestRecord(Struct, eq=False):
         images: int = 0,
         lost: int = 0,
         reported: Decimal | None = None,
-    ) -> None:
+    ) -> Candidate | None:
         """Take the answer's token counts (or pictures) and price them at the rates of the day it was asked.
 
-        `lost` pictures are charged as well although they did not come.
+        `lost` pictures are charged as well although they did not come. Gives who answered.
         """
         self.usage = usage
         self.images = images
@@ -145,6 +145,7 @@ class RequestRecord(Struct, eq=False):
                 features=self.features,
                 reported=reported,
             )
+        return candidate
 
     def spend(self, attempt: int, candidate: Candidate, usage: Usage) -> None:
         """Book an attempt that is given up although its upstream has answered in part; tokens may be an estimate."""

@@ -18,7 +18,7 @@ from router.accounting.books import Books
 from router.accounting.metrics import Metrics
 from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
 from router.api.auth import Authenticator
-from router.api.body import ClientGoneError, header, read_body
+from router.api.body import ClientGoneError, headers_of, read_body
 from router.api.envelope import ErrorAnswer, Headers, error_answer
 from router.errors import OverloadedError, RouterError
 from router.routing.dispatch import AllAttemptsFailedError
@@ -30,7 +30,7 @@ from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _MAX_HEADER_VALUE = 1024
 _NO_RETRY = (b"x-should-retry", b"false")
 _WATCH_AFTER_S = 0.02  # what is over sooner costs the upstream nothing more, and a task less here
@@ -132,7 +132,8 @@ class Exchange:
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer in one go."""
         headers.append((b"content-length", b"%d" % len(body)))
-        await self.start(status, headers)
+        self.started_response = True
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
 
@@ -275,9 +276,9 @@ class _Watch:
 
 def request_id(scope: Scope) -> str:
     """The caller's `x-request-id` when it is harmless, else a new one."""
-    given = header(scope, b"x-request-id")
+    given = headers_of(scope).get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
+        return given.decode()
     return f"req_{random.getrandbits(128):032x}"
 
 
