@@ -89,7 +89,7 @@ class MessagesShape(Struct):
         if len(messages) > _MAX_MESSAGES:
             raise InvalidRequestError(f"more than {_MAX_MESSAGES} messages", param="messages")
         self.count = len(messages)
-        opened = 0  # messages up to the first that a user wrote
+        opened, plain_bytes = 0, 0  # messages up to the first that a user wrote; text of those that are only text
         for position, message in enumerate(messages, 1):
             content, role = message.content, message.role
             if (
@@ -98,7 +98,7 @@ class MessagesShape(Struct):
                 and message.tool_calls is _NULL
             ):
                 size = len(content) - 2
-                self.text_bytes += size
+                plain_bytes += size
             else:
                 before = self.text_bytes
                 self._read_message(message, f"messages[{position - 1}]")
@@ -106,6 +106,7 @@ class MessagesShape(Struct):
             if role == "user":
                 self.question_bytes = size
                 opened = opened or position
+        self.text_bytes += plain_bytes
         self._read_opening(messages, opened or len(messages))
 
     def _read_opening(self, messages: Sequence[_Message], count: int) -> None:

@@ -20,6 +20,7 @@ from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
 from router.api.auth import Authenticator
 from router.api.body import ClientGoneError, headers_of, read_body
 from router.api.envelope import ErrorAnswer, Headers, error_answer
+from router.api.whole import send_whole
 from router.errors import OverloadedError, RouterError
 from router.routing.dispatch import AllAttemptsFailedError
 from router.routing.health import Health
@@ -133,8 +134,7 @@ class Exchange:
         """A whole answer in one go."""
         headers.append((b"content-length", b"%d" % len(body)))
         self.started_response = True
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        await send_whole(self.send, status, headers, body)
 
 
 Handler = Callable[[Exchange], Awaitable[int]]
