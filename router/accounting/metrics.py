@@ -265,7 +265,7 @@ class _Served:
         wait = wait_of(record, served)
         if wait is not None:
             kind, predicted_ms, p95_ms, actual_ms = wait
-            self._ratios[kind].observe(actual_ms / max(predicted_ms, 1e-3))
+            self._ratios[kind].observe(actual_ms / (predicted_ms if predicted_ms > 1e-3 else 1e-3))
             if actual_ms > p95_ms:
                 metrics._late.counts[*self._labels, kind] += 1
             expected = record.attempts[-1].candidate.expected_cost_usd
@@ -282,7 +282,8 @@ class _Served:
         if cost_usd is None:
             self._metrics._unpriced.counts[self._labels] += 1
         else:
-            self._metrics._cost.counts[*self._labels, source] += float(cost_usd)
+            provider, model = self._labels
+            self._metrics._cost.counts[provider, model, source] += float(cost_usd)
 
 
 class _StateCollector(Collector):

@@ -8,20 +8,24 @@ answer goes by `send`, so this may be taken out again without a change to what c
 
 from functools import lru_cache
 from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import Send
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from router.api.envelope import Headers
 
+if TYPE_CHECKING:  # whoever serves by uvicorn has imported it; nobody else needs it
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+_SERVER = "uvicorn.protocols.http.httptools_impl"
 _NOT_IN_HEADERS = bytes({*range(9), *range(11, 13), *range(14, 32), 127})  # but the ends of lines, which are counted
 _APART_BYTES = 64 * 1024  # a larger body is not copied behind its head
 
 
 async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> None:
     """Answer with `headers` (names in lower case, `content-length` among them) and `body`."""
-    cycle = getattr(send, "__self__", None)
-    if type(cycle) is RequestResponseCycle and _is_ordinary(cycle):
+    cycle: Any = getattr(send, "__self__", None)
+    if type(cycle).__module__ == _SERVER and _is_ordinary(cycle):
         head = _head(status, [*cycle.default_headers, *headers])
         if head:
             _write(cycle, head, body)
@@ -30,7 +34,7 @@ async def send_whole(send: Send, status: int, headers: Headers, body: bytes) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-def _is_ordinary(cycle: RequestResponseCycle) -> bool:
+def _is_ordinary(cycle: "RequestResponseCycle") -> bool:
     """Whether nothing stands in the way of writing: not the client, not the method, nor another uvicorn's ways."""
     try:
         return (
@@ -57,7 +61,7 @@ def _head(status: int, headers: Headers) -> bytes:
     return b"".join((_status_line(status), lines, b"\r\n\r\n"))
 
 
-def _write(cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
+def _write(cycle: "RequestResponseCycle", head: bytes, body: bytes) -> None:
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
     if len(body) > _APART_BYTES:
