@@ -21,45 +21,46 @@ class Alarm(Protocol):
 
 
 class Lookout:
-    """Strikes the alarms of one event loop, each at most a tenth of a second late."""
+    """Strikes the `alarms` of one event loop, each at most a tenth of a second late."""
 
-    __slots__ = ("_alarms", "_looking", "loop")
+    __slots__ = ("alarms", "looking", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._alarms: set[Alarm] = set()
-        self._looking = False
+        self.alarms: set[Alarm] = set()
+        self.looking = False
 
-    def add(self, alarm: Alarm) -> None:
-        self._alarms.add(alarm)
-        if not self._looking:
-            self._looking = True
-            self.loop.call_later(_LOOK_S, self._look)
-
-    def discard(self, alarm: Alarm) -> None:
-        """Also after it has struck."""
-        self._alarms.discard(alarm)
+    def look_soon(self) -> None:
+        self.looking = True
+        self.loop.call_later(_LOOK_S, self._look)
 
     def _look(self) -> None:
         now = self.loop.time()
-        for alarm in [alarm for alarm in self._alarms if alarm.due <= now]:
-            self._alarms.discard(alarm)
+        for alarm in [alarm for alarm in self.alarms if alarm.due <= now]:
+            self.alarms.discard(alarm)
             alarm.strike()
-        self._looking = bool(self._alarms)
-        if self._looking:
-            self.loop.call_later(_LOOK_S, self._look)
+        if self.alarms:
+            self.look_soon()
+        else:
+            self.looking = False
 
 
 _latest: Lookout | None = None
 
 
-def lookout(loop: asyncio.AbstractEventLoop) -> Lookout:
-    """The lookout of this loop. A process has one loop; where it has several, one may get a second lookout."""
+def alarms_of(loop: asyncio.AbstractEventLoop) -> set[Alarm]:
+    """The alarms of this loop, to put one in at once, and to take it out when it is not wanted any more.
+
+    A bare set, because every request does so several times. A process has one loop; where it has several, one may get
+    a second set.
+    """
     global _latest
     found = _latest
     if found is None or found.loop is not loop:
         found = _latest = Lookout(loop)
-    return found
+    if not found.looking:
+        found.look_soon()
+    return found.alarms
 
 
 class Limit:
@@ -68,12 +69,11 @@ class Limit:
     For one task, not re-entrant, not reschedulable. A cancellation from outside passes through as it came.
     """
 
-    __slots__ = ("_cancelling", "_lookout", "_seconds", "_struck", "_task", "_timer", "due")
+    __slots__ = ("_alarms", "_cancelling", "_seconds", "_struck", "_task", "_timer", "due")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._struck = False
-        self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
@@ -82,19 +82,20 @@ class Limit:
         self._cancelling = task.cancelling()
         loop = task.get_loop()
         if self._seconds < _LONG_S:
+            self._alarms: set[Alarm] | None = None
             self._timer = loop.call_later(self._seconds, self.strike)
         else:
             self.due = loop.time() + self._seconds
-            self._lookout = lookout(loop)
-            self._lookout.add(self)
+            self._alarms = alarms_of(loop)
+            self._alarms.add(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._timer is None:
-            self._lookout.discard(self)
-        else:
+        if self._alarms is None:
             self._timer.cancel()
+        else:
+            self._alarms.discard(self)
         # our cancellation is taken back in any case; another one that came meanwhile is not ours to swallow
         if self._struck and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from exc

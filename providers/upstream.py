@@ -157,18 +157,19 @@ class Upstream:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError(f"the upstream client of {self.provider} is not open")
+        data: bytes | io.BytesIO | aiohttp.FormData | None = body
+        limit_s, timeout = self._idle_timeout_s, self._timeout
         if isinstance(body, bytes):
             headers = {**_JSON, **headers} if headers else _JSON
-        large = len(body) > _WRITE_WHOLE_BYTES if isinstance(body, bytes) else body is not None
+            if len(body) > _WRITE_WHOLE_BYTES:
+                data, limit_s, timeout = io.BytesIO(body), math.inf, self._upload_timeout
+        elif body is not None:
+            limit_s, timeout = math.inf, self._upload_timeout
+        url = _url(self.base_url, path)
         try:
-            with Limit(math.inf if large else self._idle_timeout_s):
+            with Limit(limit_s):
                 return await self._session.request(
-                    method,
-                    _url(self.base_url, path),
-                    data=io.BytesIO(body) if large and isinstance(body, bytes) else body,
-                    headers=headers,
-                    timeout=self._upload_timeout if large else self._timeout,
-                    allow_redirects=False,
+                    method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _transport_error(exc, self.provider) from exc
@@ -261,12 +262,14 @@ async def _read(content: aiohttp.StreamReader, idle_s: float) -> bytes:
 async def _read_capped(response: aiohttp.ClientResponse, limit: int, idle_s: float) -> bytes:
     content = response.content
     parts: list[bytes] = []
-    size = 0
-    while data := await _read(content, idle_s):
+    size, more = 0, True
+    while more:
+        data = content.read_nowait() or await _read(content, idle_s)
         size += len(data)
         if size > limit:
             raise BadResponseError("the upstream's answer exceeds the byte limit", outcome="too_large")
         parts.append(data)
+        more = bool(data) and (not content.at_eof() or content.exception() is not None)  # the next read raises it
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -130,7 +130,7 @@ async def _run(settings: Settings, *, simulated: bool) -> int:
             stack.push_async_callback(upstreams.aclose)
         app = create_app(settings)
         app.state.gateway.books.write_access = AccessLines(sys.stderr).write
-        server = DrainingServer(uvicorn_config(app, settings), app.state.gateway)
+        server = DrainingServer(uvicorn_config(app.edge, settings), app.state.gateway)
         _spare_the_collector()
         await server.serve([listener])
         return 0 if server.started else 1

@@ -58,6 +58,7 @@ class Books:
                     lines.append((record.created + record.duration_s, _line(record)))
             except Exception:  # the others still count
                 log.exception("request %s could not be entered", record.id)
+        self._metrics.sort_in()
         if lines:
             self.write_access(lines)
 

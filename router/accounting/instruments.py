@@ -1,10 +1,11 @@
-"""Prometheus counters and histograms for one event loop: an addition, and a binary search where there are buckets.
+"""Prometheus counters and histograms for one event loop: an addition, or a value put on a list.
 
 The client library's own take a lock for each, walk over the buckets and pass through four calls, up to 2.5 us a value;
 with a dozen values a request that was the dearest part of accounting. Names, buckets and exposition are the library's.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -14,56 +15,54 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 
-class Total:
-    """What was counted under one combination of labels."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = 0.0
-
-    def inc(self, amount: float = 1.0) -> None:
-        self.value += amount
-
-
 class Tally(Collector):
-    """Named totals by label, which only grow."""
+    """Named totals, which only grow: `counts` by the values of the labels. Whoever counts adds to one of them."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str], *, registry: CollectorRegistry) -> None:
         self._name = name
         self._documentation = documentation
         self._labels = tuple(labels)
-        self._children: dict[tuple[str, ...], Total] = {}
+        self.counts: defaultdict[tuple[str, ...], float] = defaultdict(float)
         registry.register(self)
-
-    def labels(self, *values: str) -> Total:
-        """The child of these label values; made at the first call."""
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = Total()
-        return child
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-        for values, child in self._children.items():
-            family.add_metric(values, child.value)
+        for values, count in self.counts.items():
+            family.add_metric(values, count)
         yield family
 
 
 class Values:
-    """The values of one combination of labels."""
+    """The values of one combination of labels. `observe(value)` notes one; `sort_in` counts all that were noted.
 
-    __slots__ = ("_bounds", "counts", "total")
+    Many are counted at the price of a few, so that is done now and then, and before anybody looks.
+    """
+
+    __slots__ = ("_bounds", "_noted", "counts", "observe", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
+        self._noted: list[float] = []
+        self.observe = self._noted.append
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Take one value; a bucket holds what is at most its bound."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.total += value
+    @property
+    def noted(self) -> int:
+        """How many are still to be counted."""
+        return len(self._noted)
+
+    def sort_in(self) -> None:
+        """A bucket holds what is at most its bound."""
+        noted, below = self._noted, 0
+        noted.sort()
+        for place, bound in enumerate(self._bounds):
+            up_to = bisect_right(noted, bound)
+            self.counts[place] += up_to - below
+            below = up_to
+        self.counts[-1] += len(noted) - below
+        self.total += sum(noted)
+        noted.clear()
 
 
 class Distribution(Collector):
@@ -93,7 +92,13 @@ class Distribution(Collector):
             child = self._children[values] = Values(self._bounds)
         return child
 
+    def sort_in(self) -> None:
+        """Count what was noted, see `Values`."""
+        for child in self._children.values():
+            child.sort_in()
+
     def collect(self) -> Iterator[Metric]:
+        self.sort_in()
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         for values, child in self._children.items():
             buckets = [(name, float(n)) for name, n in zip(self._names, accumulate(child.counts), strict=True)]

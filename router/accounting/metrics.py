@@ -28,6 +28,7 @@ _WAITS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 _RATE = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
 _OTHER = "(other)"
+_MOST_NOTED = 1000  # requests: sorting what they brought takes half a millisecond
 _HEDGES = {"ok": "won", "outrun": "lost", "cancelled": "cancelled"}
 _BREAKER = {"closed": 0, "half_open": 1, "open": 2}
 
@@ -38,6 +39,7 @@ class Metrics:
     def __init__(self, known: Collection[str], health: Health, catalogue: Catalogue) -> None:
         self.registry = CollectorRegistry()
         self._known = frozenset(known)
+        self._known_targets = frozenset(tuple(name.split("/", 1)) for name in known)
         self._served: dict[tuple[str, str], _Served] = {}
         registry = self.registry
         self._requests = Tally(
@@ -55,13 +57,14 @@ class Metrics:
         self._escalations = Tally(
             "router_escalations", "Weak answers asked for again a tier higher.", ("reason",), registry=registry
         )
-        self._overhead = Distribution(
+        overheads = Distribution(
             "router_overhead_seconds",
             "Time a request spent in the router itself.",
             (),
             bounds=_OVERHEAD,
             registry=registry,
-        ).labels()
+        )
+        self._overhead = overheads.labels()
         self._cost = Tally(
             "router_cost_usd",
             "Cost of answers by where the figure is from; unknown costs add 0 and are counted apart.",
@@ -153,47 +156,54 @@ class Metrics:
             ("provider", "model", "kind"),
             registry=registry,
         )
+        self._distributions = (
+            overheads, self._queued, self._tokens, self._duration, self._first, self._rate, self._ratio,
+        )  # fmt: skip
         registry.register(_StateCollector(self._known, health, catalogue))
 
     def record(self, record: RequestRecord) -> None:
         """Count one closed record and each of its attempts, once."""
         model = record.model if record.model in self._known else _OTHER
-        self._requests.labels(model, str(record.status)).inc()
+        self._requests.counts[model, str(record.status)] += 1
         self._overhead.observe(record.overhead_s)
         if record.shed:
-            self._shed.labels(model, record.shed).inc()
+            self._shed.counts[model, record.shed] += 1
         attempts = record.attempts
-        self._count_attempts(attempts)
+        queued_s = record.queued_s + self._count_attempts(attempts)
         if record.enhanced is not None:
             self._count_enhanced(record, record.enhanced)
-        queued_s = record.queued_s + sum(attempt.queued_s for attempt in attempts)
         if queued_s:
             self._queued.labels(model).observe(queued_s)
         for spent in record.spent:
             self._of(spent.candidate).book(spent.usage, spent.cost_usd, spent.cost_source)
         mend = record.mend
         if mend is not None:
-            broken = attempts[mend.broken].candidate
             outcome = "repaired" if mend.joint else "failed"
-            self._mends.labels(broken.provider, self._label(broken), outcome).inc()
+            self._mends.counts[*self._target(attempts[mend.broken].candidate), outcome] += 1
         candidate = record.served_by
         if record.interrupted and attempts:
             last = candidate or attempts[mend.broken if mend else -1].candidate
-            self._interrupted.labels(last.provider, self._label(last)).inc()
+            self._interrupted.counts[self._target(last)] += 1
         if candidate is not None:
-            self._of(candidate).observe(record)
+            self._of(candidate).observe(record, candidate)
+
+    def sort_in(self) -> None:
+        """Count the values that were noted, if there are many. Called now and then, or they take up memory."""
+        if self._overhead.noted > _MOST_NOTED:
+            for distribution in self._distributions:
+                distribution.sort_in()
 
     def _of(self, candidate: Candidate) -> "_Served":
-        key = (candidate.provider, self._label(candidate))
-        served = self._served.get(key)
+        target = self._target(candidate)
+        served = self._served.get(target)
         if served is None:
-            served = self._served[key] = _Served(self, *key)
+            served = self._served[target] = _Served(self, *target)
         return served
 
     def _count_enhanced(self, record: RequestRecord, enhanced: Enhanced) -> None:
         """What became of the prompt; of each further call its attempts, and its cost under the target that answered."""
         if enhanced.rewrite:
-            self._rewrites.labels(enhanced.rewrite).inc()
+            self._rewrites.counts[(enhanced.rewrite,)] += 1
         for step in record.steps:
             self._count_attempts(step.attempts)
             served = step.served_by
@@ -201,23 +211,30 @@ class Metrics:
                 continue
             self._of(served).book(step.usage, step.cost_usd, step.cost_source)
             if step.purpose != "round" and step.cost_usd is not None:
-                self._helpers.labels(step.purpose).inc(float(step.cost_usd))
+                self._helpers.counts[(step.purpose,)] += float(step.cost_usd)
 
-    def _count_attempts(self, attempts: Sequence[Attempt]) -> None:
-        """The attempts of one dispatch: every one but the last was given up for the next."""
-        last = len(attempts) - 1
+    def _count_attempts(self, attempts: Sequence[Attempt]) -> float:
+        """The attempts of one dispatch: every one but the last was given up for the next. The seconds they queued."""
+        last, queued_s = len(attempts) - 1, 0.0
         for position, attempt in enumerate(attempts):
             outcome = attempt.outcome
-            self._attempts.labels(attempt.candidate.provider, self._label(attempt.candidate), outcome).inc()
+            provider, model = self._target(attempt.candidate)
+            self._attempts.counts[provider, model, outcome] += 1
+            queued_s += attempt.queued_s
             if attempt.hedge:
-                self._hedges.labels(_HEDGES.get(outcome, "failed")).inc()
+                self._hedges.counts[(_HEDGES.get(outcome, "failed"),)] += 1
+            if position == last and attempt.error is None:
+                break
             if isinstance(attempt.error, WeakAnswerError):
-                self._escalations.labels(attempt.error.reason).inc()
+                self._escalations.counts[(attempt.error.reason,)] += 1
             elif not (position == last or attempt.outrun):
-                self._failovers.labels(outcome).inc()
+                self._failovers.counts[(outcome,)] += 1
+        return queued_s
 
-    def _label(self, candidate: Candidate) -> str:
-        return candidate.model if candidate.name in self._known else _OTHER
+    def _target(self, candidate: Candidate) -> tuple[str, str]:
+        """Provider and model as label values."""
+        target = (candidate.provider, candidate.model)
+        return target if target in self._known_targets else (candidate.provider, _OTHER)
 
 
 class _Served:
@@ -232,43 +249,41 @@ class _Served:
         self._first = metrics._first.labels(provider, model)
         self._rate = metrics._rate.labels(provider, model)
         self._cost_ratio = metrics._ratio.labels(provider, model, "cost")
-        self._waits = {
-            kind: (metrics._ratio.labels(provider, model, kind), metrics._late.labels(provider, model, kind))
-            for kind in ("ttft", "total")
-        }
+        self._ratios = {kind: metrics._ratio.labels(provider, model, kind) for kind in ("ttft", "total")}
+        for kind in self._ratios:
+            metrics._late.counts[provider, model, kind] += 0
 
-    def observe(self, record: RequestRecord) -> None:
-        metrics = self._metrics
-        usage = record.usage
+    def observe(self, record: RequestRecord, served: Candidate) -> None:
+        metrics, usage, cost_usd = self._metrics, record.usage, record.cost_usd
         self._duration.observe(record.duration_s)
-        self.book(usage, record.cost_usd, record.cost_source)
+        self.book(usage, cost_usd, record.cost_source)
         if record.first_content_s is not None and record.mend is None:  # else it is another target's
             self._first.observe(record.first_content_s)
             if usage is not None and usage.completion_tokens > 1:
                 writing = record.duration_s - record.first_content_s
                 self._rate.observe(writing / (usage.completion_tokens - 1))
-        wait = wait_of(record)
+        wait = wait_of(record, served)
         if wait is not None:
-            ratio, late = self._waits[wait.kind]
-            ratio.observe(wait.actual_ms / max(wait.predicted_ms, 1e-3))
-            if wait.actual_ms > wait.p95_ms:
-                late.inc()
-            expected, cost = record.attempts[-1].candidate.expected_cost_usd, record.cost_usd
-            if expected and cost is not None and not record.interrupted:
-                self._cost_ratio.observe(float(cost) / float(expected))
+            kind, predicted_ms, p95_ms, actual_ms = wait
+            self._ratios[kind].observe(actual_ms / (predicted_ms if predicted_ms > 1e-3 else 1e-3))
+            if actual_ms > p95_ms:
+                metrics._late.counts[*self._labels, kind] += 1
+            expected = record.attempts[-1].candidate.expected_cost_usd
+            if expected and cost_usd is not None and not record.interrupted:
+                self._cost_ratio.observe(float(cost_usd) / float(expected))
         if record.images:
-            metrics._images.labels(*self._labels).inc(record.images)
+            metrics._images.counts[self._labels] += record.images
 
     def book(self, usage: Usage | None, cost_usd: Decimal | None, source: str) -> None:
         """The tokens and the cost of one attempt."""
-        metrics = self._metrics
         if usage is not None:
             self._input.observe(usage.prompt_tokens)
             self._output.observe(usage.completion_tokens)
         if cost_usd is None:
-            metrics._unpriced.labels(*self._labels).inc()
+            self._metrics._unpriced.counts[self._labels] += 1
         else:
-            metrics._cost.labels(*self._labels, source).inc(float(cost_usd))
+            provider, model = self._labels
+            self._metrics._cost.counts[provider, model, source] += float(cost_usd)
 
 
 class _StateCollector(Collector):

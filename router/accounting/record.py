@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from providers.errors import ProviderError
 from providers.types import JsonObject, Usage
-from router.accounting.steps import Cost, Enhanced, Purpose, Step, attempt_json, cost_sum, served_by
+from router.accounting.steps import Cost, Enhanced, Purpose, Step, attempt_json, cost_sum
 from router.routing.cost import actual_cost, usage_cost
 from router.routing.ladder import Tiering
 from router.routing.plan import Attempt, Candidate, Excluded, Features, Plan
@@ -116,7 +116,10 @@ class RequestRecord(Struct, eq=False):
         """The candidate that answered, if one did."""
         if self.given is not None:
             return self.attempts[self.given].candidate
-        return served_by(self.attempts)
+        if not self.attempts:
+            return None
+        last = self.attempts[-1]
+        return last.candidate if last.error is None and not last.abandoned else None
 
     def settle(
         self,
@@ -125,10 +128,10 @@ class RequestRecord(Struct, eq=False):
         images: int = 0,
         lost: int = 0,
         reported: Decimal | None = None,
-    ) -> None:
+    ) -> Candidate | None:
         """Take the answer's token counts (or pictures) and price them at the rates of the day it was asked.
 
-        `lost` pictures are charged as well although they did not come.
+        `lost` pictures are charged as well although they did not come. Gives who answered.
         """
         self.usage = usage
         self.images = images
@@ -142,6 +145,7 @@ class RequestRecord(Struct, eq=False):
                 features=self.features,
                 reported=reported,
             )
+        return candidate
 
     def spend(self, attempt: int, candidate: Candidate, usage: Usage) -> None:
         """Book an attempt that is given up although its upstream has answered in part; tokens may be an estimate."""

@@ -31,7 +31,9 @@ class Step(Struct, eq=False):
 
     @property
     def served_by(self) -> Candidate | None:
-        return served_by(self.attempts)
+        """Who answered, if the last attempt did."""
+        last = self.attempts[-1] if self.attempts else None
+        return last.candidate if last is not None and last.error is None and not last.abandoned else None
 
     def settle(
         self,
@@ -82,12 +84,6 @@ class Enhanced(Struct, frozen=True):
             "cost_usd": None if cost_usd is None else float(cost_usd),
             "original_prompt_sha256": self.prompt_sha256,
         }
-
-
-def served_by(attempts: Sequence[Attempt]) -> Candidate | None:
-    """Who answered, if the last attempt did."""
-    last = attempts[-1] if attempts else None
-    return last.candidate if last is not None and last.error is None and not last.abandoned else None
 
 
 def cost_sum(parts: Sequence[Cost]) -> Cost:

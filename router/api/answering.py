@@ -12,7 +12,6 @@ from providers.streams import PrimedStream, prime
 from providers.types import ChatResponse
 from router.accounting.record import RequestRecord
 from router.api.chat_request import ParsedChat
-from router.api.envelope import Headers
 from router.api.escalation import Escalation, escalation_of
 from router.api.gateway import Exchange, Gateway, common_headers, watched
 from router.api.media import load_media
@@ -25,6 +24,8 @@ from router.api.streaming.wire import Begun, Wire
 from router.api.withheld import unless_withheld, unless_withheld_stream
 from router.routing.dispatch import Discard, dispatch
 from router.routing.plan import Attempt, Candidate, Outcome, Plan
+
+_JSON = (b"content-type", b"application/json")
 
 
 async def answer_chat(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
@@ -40,19 +41,22 @@ async def answer_chat(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int
 
 
 async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
-    await load_media(exchange, parsed.request)
+    if parsed.features.images or parsed.features.files:
+        await load_media(exchange, parsed.request)
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
     escalation: Escalation[ChatResponse] | None = escalation_of(exchange, parsed, plan)
-    discard = discard_answers(record)
+    discard = discard_answers(record) if plan.hedged else None
     response = (await complete(gateway, parsed, plan, record.attempts, discard, record, escalation)).value
-    now = gateway.health.now()
     settle(exchange, parsed, response.usage)
     record.served_model = response.model
-    record.warnings = wire.told((*record.plan.warnings, *response.warnings) if record.plan else response.warnings)
-    record.measure_overhead(gateway.health.now())
-    headers: Headers = [(b"content-type", b"application/json"), *common_headers(gateway, record)]
-    headers.append((b"openai-processing-ms", str(round((now - record.started) * 1000)).encode()))
+    told = record.plan.warnings if record.plan else ()
+    record.warnings = wire.told((*told, *response.warnings) if told or response.warnings else ())
+    now = gateway.health.now()
+    record.measure_overhead(now)
+    headers = common_headers(gateway, record)
+    headers.append(_JSON)
+    headers.append((b"openai-processing-ms", b"%d" % round((now - record.started) * 1000)))
     await exchange.answer(200, headers, wire.whole(response, record.total_cost[0]))
     return 200
 
@@ -92,7 +96,8 @@ async def complete(
 
 
 async def _stream(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
-    await load_media(exchange, parsed.request)
+    if parsed.features.images or parsed.features.files:
+        await load_media(exchange, parsed.request)
     gateway, record, plan = exchange.gateway, exchange.record, exchange.record.plan
     assert plan is not None
     if plan.stream_mode == "repair":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from providers.types import JsonValue
 from router.errors import InvalidRequestError
 
+_NESTED = (dict, list)  # a union would be made anew for every field
 _MAX_TOOLS = 1024
 _MAX_DEPTH = 64
 _MAX_N = 8
@@ -16,7 +17,7 @@ _TOOL_NAME = re.compile(r"[^\s\x00-\x1f\x7f-\U0010ffff]{1,256}")
 def check_fields(fields: Mapping[str, JsonValue]) -> None:
     """Raises InvalidRequestError (400) naming the first field that no upstream could take."""
     for name, value in fields.items():
-        if isinstance(value, dict | list):
+        if isinstance(value, _NESTED):
             require_shallow(name[:64], value)
         check = _CHECKS.get(name)
         if check is not None:
@@ -62,6 +63,8 @@ def _integer(low: int, high: int, *, loose: bool = False) -> Callable[[str, Json
     """`loose` admits 100.0, which several clients send for 100."""
 
     def check(name: str, value: JsonValue) -> None:
+        if type(value) is int and low <= value <= high:
+            return
         whole = isinstance(value, int) or (loose and isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not whole or not isinstance(value, int | float):
             raise _wrong(name, "an integer", value)

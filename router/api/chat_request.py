@@ -3,7 +3,7 @@
 import math
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -57,6 +57,7 @@ _TELLING = frozenset(
         "extra_body",
     }
 )
+_LIMITS = ("max_tokens", "max_completion_tokens")
 _GOOGLE_THINKING = ("thinking_config", "thinkingConfig")
 _NO_MORE: Mapping[str, Any] = {}
 
@@ -113,15 +114,15 @@ def decode_object(body: bytes) -> dict[str, Raw]:
     return fields
 
 
-def refuse_forbidden(names: Iterable[str]) -> None:
+def refuse_forbidden(names: Collection[str]) -> None:
     """Raises 400 for a field that would decide where requests go, or with whose key."""
-    for name in names:
-        if name in _FORBIDDEN:
-            raise InvalidRequestError(
-                f"'{name}' is not accepted: upstreams and how they are asked are the operator's",
-                param=name,
-                code="unsupported_parameter",
-            )
+    if not _FORBIDDEN.isdisjoint(names):
+        name = next(name for name in names if name in _FORBIDDEN)
+        raise InvalidRequestError(
+            f"'{name}' is not accepted: upstreams and how they are asked are the operator's",
+            param=name,
+            code="unsupported_parameter",
+        )
 
 
 def decode_fields(raw: Mapping[str, Raw]) -> dict[str, JsonValue]:
@@ -132,12 +133,11 @@ def decode_fields(raw: Mapping[str, Raw]) -> dict[str, JsonValue]:
             decoded = orjson.loads(memoryview(value))
         except orjson.JSONDecodeError as exc:
             raise InvalidRequestError(f"could not parse '{name[:64]}': {exc.msg}", param=name[:64]) from exc
-        if decoded is not None:
-            fields[name] = decoded
-    for name in ("max_tokens", "max_completion_tokens"):
-        limit = fields.get(name)
-        if isinstance(limit, float) and limit.is_integer():  # 100.0, which upstreams refuse
-            fields[name] = int(limit)
+        if decoded is None:
+            continue
+        if isinstance(decoded, float) and name in _LIMITS and decoded.is_integer():
+            decoded = int(decoded)  # 100.0, which upstreams refuse
+        fields[name] = decoded
     return fields
 
 
@@ -168,7 +168,7 @@ def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw]
         prompt_tokens=math.ceil(tokens) + media,
         media_tokens=media,
         messages=shape.count,
-        max_tokens=int(limit) if isinstance(limit, int | float) else 0,
+        max_tokens=limit if isinstance(limit, int) else 0,
         images=shape.images,
         audio=shape.audio,
         files=shape.files,

@@ -4,6 +4,7 @@ They are looked at, not decoded: a 400 KB prompt for an OpenAI-compatible upstre
 """
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -59,25 +60,22 @@ _part_list = msgspec.json.Decoder(list[_Part])
 _call_list = msgspec.json.Decoder(list[_Call])
 
 
-class MessagesShape:
+class MessagesShape(Struct):
     """Filled by `read`, which raises InvalidRequestError (400) naming the message at fault.
 
     `question_bytes` is the text of the last message that a user wrote; `opening` are the contents of the messages up to
     the first that one wrote, still encoded, and `reply` what follows them.
     """
 
-    __slots__ = ("audio", "call_ids", "count", "files", "images", "opening", "question_bytes", "reply", "text_bytes")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.text_bytes = 0
-        self.question_bytes = 0
-        self.images = 0
-        self.audio = 0
-        self.files = 0
-        self.call_ids: set[str] = set()
-        self.opening: list[Raw] = []
-        self.reply: Raw | None = None
+    count: int = 0
+    text_bytes: int = 0
+    question_bytes: int = 0
+    images: int = 0
+    audio: int = 0
+    files: int = 0
+    call_ids: set[str] = set()
+    opening: list[Raw] = []
+    reply: Raw | None = None
 
     def read(self, raw: bytes) -> None:
         if raw == b"null":
@@ -91,27 +89,30 @@ class MessagesShape:
         if len(messages) > _MAX_MESSAGES:
             raise InvalidRequestError(f"more than {_MAX_MESSAGES} messages", param="messages")
         self.count = len(messages)
-        for position, message in enumerate(messages):
-            content = message.content
+        opened, plain_bytes = 0, 0  # messages up to the first that a user wrote; text of those that are only text
+        for position, message in enumerate(messages, 1):
+            content, role = message.content, message.role
             if (
                 memoryview(content)[0] == _QUOTE  # not all of it: a prompt may be megabytes
-                and message.role in _TALKERS
+                and role in _TALKERS
                 and message.tool_calls is _NULL
             ):
                 size = len(content) - 2
-                self.text_bytes += size
+                plain_bytes += size
             else:
                 before = self.text_bytes
-                self._read_message(message, f"messages[{position}]")
+                self._read_message(message, f"messages[{position - 1}]")
                 size = self.text_bytes - before
-            if message.role == "user":
+            if role == "user":
                 self.question_bytes = size
-        for message in messages:
-            self.opening.append(message.content)
-            if message.role == "user":
-                break
-        if len(messages) > len(self.opening):
-            reply = messages[len(self.opening)]
+                opened = opened or position
+        self.text_bytes += plain_bytes
+        self._read_opening(messages, opened or len(messages))
+
+    def _read_opening(self, messages: Sequence[_Message], count: int) -> None:
+        self.opening = [message.content for message in messages[:count]]
+        if len(messages) > count:
+            reply = messages[count]
             self.reply = reply.content if reply.tool_calls is _NULL else reply.tool_calls
 
     def _read_message(self, message: _Message, where: str) -> None:

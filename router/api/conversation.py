@@ -1,8 +1,7 @@
 """Which conversation a request belongs to: named by what does not change while it grows, without decoding any of it."""
 
 import zlib
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Sequence
 
 from msgspec import Raw
 
@@ -10,7 +9,7 @@ _MAX_MESSAGES = 8
 _END_BYTES = 512  # of a message, at either end; with its length enough to tell one from another
 
 
-def conversation_key(caller: str, opening: Iterable[Raw | bytes], cache_key: object = None) -> int:
+def conversation_key(caller: str, opening: Sequence[Raw | bytes], cache_key: object = None) -> int:
     """A number that every request of one conversation has, and hardly another: never 0, at most 63 bits.
 
     `opening` is the content, as it stands in the body, of the messages up to the first that a user wrote: clients send
@@ -18,10 +17,14 @@ def conversation_key(caller: str, opening: Iterable[Raw | bytes], cache_key: obj
     alike, and joins none: many clients send one for all that they ask. The number is the same in every process.
     """
     name = f"{caller}\0{cache_key}" if isinstance(cache_key, str) else caller
-    checksum, size = zlib.crc32(name.encode("utf-8", "surrogatepass")), 0
-    for content in islice(opening, _MAX_MESSAGES):
-        size += len(content)
-        checksum = _with_ends(content, checksum)
+    checksum = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+    named = opening[:_MAX_MESSAGES]
+    size = sum(map(len, named))
+    if size <= 2 * _END_BYTES:
+        checksum = zlib.crc32(b"".join(named), checksum)  # the same as one after the other
+    else:
+        for content in named:
+            checksum = _with_ends(content, checksum)
     return (checksum << 31 | size & 0x7FFFFFFF) or 1
 
 

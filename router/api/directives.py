@@ -24,6 +24,7 @@ _SUFFIXES: Mapping[str, tuple[str, object]] = {  # the first two are OpenRouter'
     ":enhanced": ("enhance", Enhance()),
 }
 _FOR_PICTURES = frozenset({"enhance"})
+_DIALECT_FIELDS = frozenset({"provider", "models", "fallbacks", "route"})
 _OPENROUTER_SORT: Mapping[str, str] = {"price": "cost", "latency": "latency", "throughput": "latency"}
 
 
@@ -39,9 +40,10 @@ def take_directives(
     found: dict[str, object] = {}
     if ":" in model:
         model = _take_suffixes(model, found, pictures=pictures)
-    _dialects(fields, found)
+    if not _DIALECT_FIELDS.isdisjoint(fields):
+        _dialects(fields, found)
     headers = headers_of(scope)
-    if not _HEADERS.keys().isdisjoint(headers):
+    if not _HEADER_NAMES.isdisjoint(headers):
         for name, key in _HEADERS.items():
             if name in headers and (pictures or key not in _FOR_PICTURES):
                 found[key] = _READERS[key](headers[name].decode("latin-1").strip(), f"header {name.decode()}")
@@ -211,3 +213,4 @@ _READERS: Mapping[str, Callable[[object, str], object]] = {
     "cost_quality": _share,
 }
 _HEADERS = {f"x-router-{key.replace('_', '-')}".encode(): key for key in _READERS}
+_HEADER_NAMES = frozenset(_HEADERS)

@@ -13,12 +13,12 @@ from starlette.types import Receive, Scope, Send
 
 from providers.base import ChatProvider, EmbeddingProvider, ImageProvider
 from providers.errors import ProviderError
-from providers.timer import lookout
+from providers.timer import alarms_of
 from router.accounting.books import Books
 from router.accounting.metrics import Metrics
 from router.accounting.record import CLIENT_CLOSED, RequestRecord, utc_day
 from router.api.auth import Authenticator
-from router.api.body import ClientGoneError, header, read_body
+from router.api.body import ClientGoneError, headers_of, read_body
 from router.api.envelope import ErrorAnswer, Headers, error_answer
 from router.errors import OverloadedError, RouterError
 from router.routing.dispatch import AllAttemptsFailedError
@@ -30,7 +30,7 @@ from router.settings.values import ClientKey, Settings
 
 log = logging.getLogger(__name__)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _MAX_HEADER_VALUE = 1024
 _NO_RETRY = (b"x-should-retry", b"false")
 _WATCH_AFTER_S = 0.02  # what is over sooner costs the upstream nothing more, and a task less here
@@ -246,7 +246,7 @@ async def watched(exchange: Exchange, work: Awaitable[int]) -> int:
 class _Watch:
     """Cancels `task` once its client has left; then `gone` is True. It starts a moment late, see `_WATCH_AFTER_S`."""
 
-    __slots__ = ("_lookout", "_receive", "_task", "_watcher", "due", "gone")
+    __slots__ = ("_alarms", "_receive", "_task", "_watcher", "due", "gone")
 
     def __init__(self, receive: Receive, task: asyncio.Task[object]) -> None:
         self.gone = False
@@ -255,11 +255,11 @@ class _Watch:
         self._watcher: asyncio.Task[None] | None = None
         loop = task.get_loop()
         self.due = loop.time() + _WATCH_AFTER_S
-        self._lookout = lookout(loop)
-        self._lookout.add(self)
+        self._alarms = alarms_of(loop)
+        self._alarms.add(self)
 
     def stop(self) -> None:
-        self._lookout.discard(self)
+        self._alarms.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
 
@@ -275,9 +275,9 @@ class _Watch:
 
 def request_id(scope: Scope) -> str:
     """The caller's `x-request-id` when it is harmless, else a new one."""
-    given = header(scope, b"x-request-id")
+    given = headers_of(scope).get(b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
+        return given.decode()
     return f"req_{random.getrandbits(128):032x}"
 
 

@@ -59,7 +59,7 @@ class Guard:
         headers = scope["headers"]
         if len(headers) > _MAX_HEADERS or sum(map(len, chain.from_iterable(headers))) > _MAX_HEADER_BYTES:
             return HeadersTooLargeError("too many or too large request headers")
-        if repeats(scope, b"host"):
+        if len(headers_of(scope)) < len(headers) and repeats(scope, b"host"):
             return InvalidRequestError("more than one Host header", code="invalid_host")
         if self._hosts and _host_name(headers_of(scope).get(b"host", b"")) not in self._hosts:
             return InvalidRequestError("this host is not served here", code="invalid_host")

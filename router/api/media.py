@@ -12,14 +12,14 @@ from router.errors import InvalidRequestError
 
 
 async def load_media(exchange: Exchange, request: ChatRequest) -> None:
-    """Fetch the media of a chat request if the first candidate needs them; the plan's deadline covers that too.
+    """Fetch the media of a chat request that has some if the first candidate needs them; the deadline covers that too.
 
     A later candidate fetches for itself what is still missing: it is rarely asked. Raises InvalidRequestError naming
     the part whose URL cannot be fetched; when the time runs out, the plan is left without any.
     """
     record, gateway = exchange.record, exchange.gateway
-    plan, features = record.plan, record.features
-    if plan is None or features is None or not (features.images or features.files):
+    plan = record.plan
+    if plan is None:
         return
     provider = gateway.chat_providers[plan.candidates[0].provider]
     if not isinstance(provider, MediaLoader):

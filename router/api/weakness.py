@@ -19,15 +19,23 @@ def weakness(choices: Sequence[JsonObject], fields: Mapping[str, JsonValue]) -> 
     """
     wanted = fields.get("response_format")
     shape: JsonObject = wanted if isinstance(wanted, dict) else {}
-    return next((found for choice in choices if (found := _fault(choice, shape))), "")
+    for choice in choices:
+        found = _fault(choice, shape)
+        if found:
+            return found
+    return ""
 
 
 def _fault(choice: JsonObject, shape: JsonObject) -> str:
-    message = choice.get("message")
-    if not isinstance(message, dict) or message.get("refusal") or choice.get("finish_reason") == "content_filter":
+    message, end = choice.get("message"), choice.get("finish_reason")
+    if not isinstance(message, dict):
         return ""
-    cut = choice.get("finish_reason") == "length"
-    text, calls = message.get("content"), message.get("tool_calls")
+    calls = message.get("tool_calls")
+    if end == "stop" and not calls and not shape:  # nearly all: of what ended by itself only the shape can be wrong
+        return ""
+    if end == "content_filter" or message.get("refusal"):
+        return ""
+    cut, text = end == "length", message.get("content")
     if calls:
         return "" if cut or _callable(calls) else "invalid_arguments"
     if not isinstance(text, str) or not text.strip():

@@ -54,12 +54,12 @@ class Turns:
         health, waiting = self._health, self.waiting
         while waiting:
             candidate = waiting.popleft()
-            if not self._may_be_asked(candidate):
+            if self._attempts and not self._may_be_asked(candidate):
                 return None
             if health.limited and health.is_full(candidate):
                 self._crowded.append(candidate)
                 continue
-            if candidate.resend is None:
+            if self._attempts and candidate.resend is None:
                 if not self._is_paid():
                     return None
                 if candidate.retry:
@@ -89,9 +89,9 @@ class Turns:
         timeout_s = self._plan.timeout_s(candidate)
         # one attempt's share of the time left: never all of it while somebody else could still be asked
         # (a retry comes last, and after a picture's time is up nobody else is asked)
-        others = bool(self._crowded) or (bool(self.waiting) and not self.waiting[0].retry)
-        more = others and not self.pictures
-        return Run(candidate, started, min(timeout_s, left_s / 2 if more else left_s))
+        if not self.pictures and (self._crowded or (self.waiting and not self.waiting[0].retry)):
+            left_s /= 2
+        return Run(candidate, started, timeout_s if timeout_s < left_s else left_s)
 
     async def _wait(self) -> Run | None:
         """The attempt at the first of the crowded that has room."""

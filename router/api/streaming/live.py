@@ -93,8 +93,7 @@ def asked_of(candidate: Candidate, request: ChatRequest) -> ChatRequest:
 def settle(exchange: Exchange, parsed: ParsedChat, usage: Usage | None, *, whole: bool = True) -> None:
     """Book the answer and, if it is a `whole` one, learn from what it used."""
     record = exchange.record
-    record.settle(usage)
-    served = record.served_by
+    served = record.settle(usage)
     if whole and served is not None and record.mend is None and usage is not None and not usage.estimated:
         exchange.gateway.health.observe_usage(served, served.asked(parsed.features), usage)
 
