@@ -17,6 +17,7 @@ from router.routing.slowdown import Slowdown
 _TAU_S = 600.0  # a sample counts 1/e after ten minutes
 _PRIOR_WEIGHT = 5.0  # the catalogue's figure counts as five samples
 _PRIOR_SIGMA = 0.5  # of ln(seconds): p95 is about 2.3 times the median
+_PRIOR_DOUBT = 0.6  # of ln(seconds): a catalogue's figure that is off by more than a factor of two soon counts for less
 _PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
 _Z95 = 1.645
 _MANY = 50.0  # samples, faded ones counted for what they still weigh
@@ -139,16 +140,27 @@ class DecayedLogNormal:
         if self._weight:
             weight = self._weight * math.exp(-max(0.0, now - self._last) / _TAU_S)
             self.known = weight >= _KNOWN
-            total = weight + _PRIOR_WEIGHT
-            mean = (weight * self._mean + _PRIOR_WEIGHT * self._prior) / total
-            spread = weight * self._var + _PRIOR_WEIGHT * _PRIOR_SIGMA * _PRIOR_SIGMA
-            between = weight * _PRIOR_WEIGHT / total * max(0.0, self._mean - self._prior) ** 2
+            prior = self._prior_weight(weight)
+            total = weight + prior
+            mean = (weight * self._mean + prior * self._prior) / total
+            spread = weight * self._var + prior * _PRIOR_SIGMA * _PRIOR_SIGMA
+            between = weight * prior / total * max(0.0, self._mean - self._prior) ** 2
             # the distance between prior and samples is doubt about the mean, not spread of the samples: it fades; and
             # it counts for slower samples only, or a target quicker than expected would look worse than one that is not
             self._settled = (mean, math.sqrt((spread + between / (1 + weight)) / total))
         mean, sigma = self._settled
         self.shown = (math.exp(mean), math.exp(mean + _Z95 * sigma))
         self.worked_out = now if self._weight else math.inf  # the prior alone does not age
+
+    def _prior_weight(self, weight: float) -> float:
+        """Samples that the prior counts for: the fewer, the more surely samples of `weight` contradict it.
+
+        That is its weight under a Cauchy distribution. Under a normal one, a target four times slower than its
+        catalogue says would look a tenth quicker than it is for as long as fifty answers take.
+        """
+        off = self._mean - self._prior
+        doubt = _PRIOR_DOUBT * _PRIOR_DOUBT * weight + _PRIOR_SIGMA * _PRIOR_SIGMA  # weight may be 0 after days
+        return _PRIOR_WEIGHT / (1 + off * off * weight / doubt)
 
 
 class LatencyModel:
@@ -183,7 +195,7 @@ class LatencyModel:
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[Asked, DecayedLogNormal] = {}
         self.first_slow, self.rate_slow = Slowdown(), Slowdown()
-        self.load = Load()
+        self.load = Load(own=gate is not None)
         self._slow = (1.0, 1.0)
         self._judged = -math.inf
         self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000

@@ -8,7 +8,7 @@ from msgspec import Struct
 from router.routing.plan import Prediction
 
 _MEMORY = 0.998  # of a sample by the next one: about the last five hundred count
-_SUPPOSED = 0.1  # slope before any is learned: eight routers that each see two under way had better spread
+_SUPPOSED = 0.1  # slope of a server of one's own: eight routers that each see two under way had better spread
 _SUPPOSED_WEIGHT = 50.0  # in squares of the square of what is under way: at five under way, one sample outweighs it
 _MOST = 3.0  # of ln: what is predicted beyond what was seen must not run away
 _CAUTION = 0.4  # of ln: more than that is not put down to what is only supposed
@@ -31,20 +31,22 @@ class Load:
     """Attempts under way at one target, and how its answers slow down as they become more.
 
     The slope is that of ln(time) over the square of what was under way: 1 + (n/c)^3 looks like that from a half to
-    three times of c.
+    three times of c. A server of one's `own` is supposed to slow down until it shows that it does not. With a public
+    one it is the other way round: one caller is hardly ever the load there.
     """
 
     __slots__ = (
         "_mean_x", "_mean_y", "_most", "_proven", "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy",
-        "ended", "slope",
+        "ended", "own", "slope",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, own: bool) -> None:
+        self.own = own
         self._waiting: dict[int, Waiting] = {}
         self._writing = 0.0
         self._writing_at = 0.0
         self._weight = self._mean_x = self._mean_y = self._xx = self._xy = 0.0
-        self.slope = _SUPPOSED
+        self.slope = _SUPPOSED if own else 0.0
         self._proven = 0.0  # the share of `slope` that samples leave no doubt of
         self._most = _CAUTION
         self.ended = 0.0  # what was under way when the attempt that ended last began
@@ -90,8 +92,11 @@ class Load:
         return 2.0 * strain * self._proven
 
     def eased(self) -> float:
-        """ln of what the load explains of the time that the attempt took which ended last."""
-        return min(_MOST, self.slope * self.ended**2)
+        """ln of what the load explains of the time that the attempt took which ended last.
+
+        What is only supposed explains nothing: a slow server would be taken for a quick one under load.
+        """
+        return self._proven * min(_MOST, self.slope * self.ended**2)
 
     def observe(self, log_ratio: float) -> None:
         """The attempt that ended last took e^`log_ratio` times its median at no load."""
@@ -106,9 +111,9 @@ class Load:
     def work_out(self) -> None:
         """Set `slope` to what the samples say; what is supposed fades as they come."""
         total = self._xx + _SUPPOSED_WEIGHT
-        self.slope = max(0.0, (self._xy + _SUPPOSED_WEIGHT * _SUPPOSED) / total)
-        certain = (self._xy - _DOUBT * math.sqrt(self._xx)) / total
-        self._proven = max(0.0, certain) / self.slope if self.slope else 0.0
+        certain = max(0.0, (self._xy - _DOUBT * math.sqrt(self._xx)) / total)
+        self.slope = max(0.0, (self._xy + _SUPPOSED_WEIGHT * _SUPPOSED) / total) if self.own else certain
+        self._proven = certain / self.slope if self.slope else 0.0
         self._most = _MOST - (_MOST - _CAUTION) * _SUPPOSED_WEIGHT / total
 
     def late(self, now: float) -> Iterator[tuple[float, float]]:

@@ -240,9 +240,9 @@ def _in_one_space(group: Group, earlier: Sequence[Group]) -> Group:
 
 
 def _with_retry(candidates: Sequence[Candidate], features: Features, attempts: int) -> tuple[Candidate, ...]:
-    """A sole candidate is listed twice: one retry on the same target. Pictures cost too much for that."""
-    if len(candidates) == 1 and attempts > 1 and features.kind != "image":
-        return (*candidates, replace(candidates[0], retry=True))
+    """Where there are fewer than may be asked, the last is listed twice: one retry. Pictures cost too much for that."""
+    if len(candidates) < attempts and features.kind != "image":
+        return (*candidates, replace(candidates[-1], retry=True))
     return tuple(candidates)
 
 

@@ -3,6 +3,9 @@
 A brown-out slows every answer; a stall slows one. So the last five attempts by their start speak together, and three of
 them must be late. Attempts still under way that are late already count as well: a target that hangs says so after its
 usual worst wait, not when the first answer comes or the time is up.
+
+What is not late moves a trend: a mean over some seconds, however many answers come in them. A mean over the last few
+would follow mere chance when there are many a second, and traffic would swing with it.
 """
 
 import math
@@ -12,27 +15,34 @@ _RECENT = 5
 _SLOW = 3  # of the last five; two of five would be met by chance once a minute where 1 % of answers stall
 _LATE_SIGMAS = 2.0  # an answer is late beyond that many standard deviations of ln(seconds)
 _MOST = math.log(20.0)
-_TREND_SHARE = 0.1
+_TREND_S = 5.0  # of answers are averaged,
+_TREND_SHARE = 0.1  # or ten answers where fewer come,
+_TREND_LEAST = 0.01  # and no more than a hundred
 _TREND_SIGMAS = 2.0
-_TREND_TAU_S = 15.0
+_TREND_CHANCE = 0.2  # standard deviations of ln(seconds): a mean of ten answers is off by as much by chance
+_TREND_REST_S = 0.5  # without an answer, then it fades
+_TREND_TAU_S = 8.0
 _FORGET_S = 60.0  # without any word from the target
 
 
 class Slowdown:
     """Ratios of what attempts took to what was expected, the last five by their start."""
 
-    __slots__ = ("_recent", "_told", "_trend")
+    __slots__ = ("_chance", "_recent", "_told", "_trend")
 
     def __init__(self) -> None:
         self._recent: list[tuple[float, float]] = []  # (started, ln of the ratio if late, else 0), by start
         self._told = 0.0
         self._trend = 0.0
+        self._chance = 0.0  # a trend nearer to 0 says nothing
 
     def observe(self, log_ratio: float, sigma: float, started: float, now: float) -> None:
         """An answer took e^`log_ratio` times its median; ln(seconds) usually spreads by `sigma`."""
         near = max(-_TREND_SIGMAS * sigma, min(_TREND_SIGMAS * sigma, log_ratio))
         trend = self._faded(now)
-        self._trend = trend + _TREND_SHARE * (near - trend)
+        share = max(_TREND_LEAST, min(_TREND_SHARE, (now - self._told) / _TREND_S))
+        self._trend = trend + share * (near - trend)
+        self._chance = _TREND_CHANCE * sigma
         self._enter(started, min(log_ratio, _MOST) if log_ratio > _LATE_SIGMAS * sigma else 0.0)
         self._told = now
 
@@ -47,7 +57,8 @@ class Slowdown:
             seen = sorted(seen)[-_RECENT:]
         least = sorted(ratio for _, ratio in seen)[-_SLOW] if len(seen) >= _SLOW else 0.0
         if least <= 0.0:
-            return math.exp(self._faded(now))
+            trend = self._faded(now)
+            return math.exp(math.copysign(max(0.0, abs(trend) - self._chance), trend))
         idle = 0.0 if len(seen) > len(self._recent) else max(0.0, now - self._told)
         return math.exp(min(least, _MOST) * math.exp(-idle / _FORGET_S))
 
@@ -60,7 +71,8 @@ class Slowdown:
             del recent[0]
 
     def _faded(self, now: float) -> float:
-        return self._trend * math.exp((self._told - now) / _TREND_TAU_S) if now > self._told else self._trend
+        idle = now - self._told - _TREND_REST_S
+        return self._trend * math.exp(-idle / _TREND_TAU_S) if idle > 0 else self._trend
 
     @property
     def recovering(self) -> bool:

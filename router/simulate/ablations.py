@@ -77,15 +77,15 @@ class _Unlimited(Health):
 
 
 def _no_age(model: LatencyModel) -> None:
-    model.load = _Unaged()
+    model.load = _Unaged(own=model.load.own)
 
 
 def _no_load(model: LatencyModel) -> None:
-    model.load = _Unloaded()
+    model.load = _Unloaded(own=model.load.own)
 
 
 def _no_crowd(model: LatencyModel) -> None:
-    model.load = _Selfish()
+    model.load = _Selfish(own=model.load.own)
 
 
 def _no_ratio(model: LatencyModel) -> None:

@@ -17,7 +17,7 @@ CATALOGUE = {"quick": info("quick", "1", ttft_ms=400.0), "calm": info("calm", "4
 
 def crowded(under_way: int) -> Load:
     """So many under way where congestion has been learned."""
-    load = Load()
+    load = Load(own=True)
     for _ in range(60):
         for before in (0, 4, 8, 12, 16, 20):
             for key in range(before + 1):
@@ -46,7 +46,7 @@ def first(under_way: int, **more: object) -> str:
 def test_a_target_is_left_before_a_request_would_wait_as_long_there_as_elsewhere() -> None:
     chosen = {under_way: first(under_way, sort="latency") for under_way in range(15)}
     left_at = next(under_way for under_way, name in chosen.items() if name == "b/calm")
-    quick, calm = (each.prediction for each in desk(left_at, sort="latency").plan(STREAM).candidates[::-1])
+    quick, calm = (each.prediction for each in desk(left_at, sort="latency").plan(STREAM).candidates[1::-1])
     assert quick.ttft_ms < calm.ttft_ms, "the caller alone would wait less there"
     assert quick.ttft_ms * (1 + quick.crowd) > calm.ttft_ms
     assert all(name == "b/calm" for under_way, name in chosen.items() if under_way >= left_at)
@@ -73,7 +73,7 @@ def test_what_is_only_supposed_of_load_never_makes_a_target_full() -> None:
 
 
 def test_a_few_answers_that_chance_made_slower_spare_nobody() -> None:
-    load = Load()
+    load = Load(own=True)
     for before, ratio in ((0, 0.7), (1, 1.0), (2, 0.9), (3, 1.6), (4, 1.4), (5, 2.0)):
         for key in range(before + 1):
             load.began(key, USUAL, True, 0.0, 1.0)

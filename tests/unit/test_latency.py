@@ -50,8 +50,16 @@ def test_samples_fade_to_one_third_after_ten_minutes_and_to_the_prior_in_the_end
     distance = math.log(3.0 / 0.9)
     for later in (0.0, 600.0, 1200.0):
         weight = 15 * math.exp(-later / 600.0)
-        assert model.moments(later)[0] - math.log(0.9) == pytest.approx(distance * weight / (weight + 5))
-    assert math.exp(model.moments(1e6)[0]) == pytest.approx(0.9)
+        prior = 5 / (1 + distance**2 / (0.6**2 + 0.5**2 / weight))
+        assert model.moments(later)[0] - math.log(0.9) == pytest.approx(distance * weight / (weight + prior))
+    for later in (1e6, 1e9):
+        assert math.exp(model.moments(later)[0]) == pytest.approx(0.9)
+
+
+def test_a_catalogue_that_is_far_off_is_soon_forgotten_and_one_that_is_not_is_not() -> None:
+    far, near = learned(*[2.0] * 15, prior=0.5), learned(*[0.6] * 15, prior=0.5)
+    assert math.exp(far[0]) == pytest.approx(2.0, rel=0.1)
+    assert math.log(0.6 / math.exp(near[0])) == pytest.approx(math.log(0.6 / 0.5) / 4, rel=0.1)
 
 
 @given(st.lists(seconds, min_size=1, max_size=20), st.floats(0, 1e6))

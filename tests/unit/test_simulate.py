@@ -8,9 +8,11 @@ import random
 import time
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 from msgspec.structs import replace
+from recorded import DATA
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -173,6 +175,20 @@ def rule(name: str, targets: int = 3):  # type: ignore[no-untyped-def]  # the ru
     from router.simulate.players import PUBLISHED
 
     return PUBLISHED[name]((FLASH, THIRD, THIRD)[:targets], random.Random(1))
+
+
+@pytest.mark.parametrize("name", ["code", "conv"])
+def test_in_recorded_traffic_a_target_that_is_slow_from_the_start_keeps_a_fiftieth_at_most(name: str) -> None:
+    trace = read_trace(_recorded(name), SCENARIOS["s2"].load.seconds)
+    shares = [play(SCENARIOS["s2"], [OURS], seed, trace)[OURS].focus_share for seed in range(2, 6)]
+    assert fmean(shares) <= 0.02
+
+
+def _recorded(name: str) -> Path:
+    file = DATA / "data" / "traces" / f"AzureLLMInferenceTrace_{name}.csv"
+    if not file.exists():
+        pytest.skip("no recorded arrivals here: set TURNOUT_DATA to the folder that holds data/traces/")
+    return file
 
 
 def test_litellms_latency_rule_tries_the_unseen_and_then_keeps_to_the_lowest_mean_of_ten() -> None:

@@ -1,6 +1,7 @@
 """Whether a target is slow right now: three of five late, overdue attempts included; and how load is learned."""
 
 import math
+import random
 
 import pytest
 from builders import info
@@ -102,12 +103,33 @@ def test_what_is_over_is_not_overdue() -> None:
     assert model.slowdown(1000.0) == 1.0
 
 
+def told_quickly(ratio: float, count: int) -> Slowdown:
+    """So many answers within a second, by chance spread around `ratio`."""
+    found, chance = told(1.0, 1.0, 1.0, 1.0, 1.0, now=90.0), random.Random(1)
+    for place in range(count):
+        now = 100.0 + place / count
+        found.observe(math.log(ratio) + chance.gauss(0.0, SIGMA), SIGMA, now, now)
+    return found
+
+
+def test_of_many_answers_a_second_the_trend_does_not_follow_chance() -> None:
+    factors = [told_quickly(1.0, count).factor((), 101.0) for count in range(10, 400, 10)]
+    assert math.exp(-0.1) < min(factors) <= max(factors) < math.exp(0.1)
+
+
+def test_a_target_that_is_half_as_quick_again_is_noticed_within_seconds() -> None:
+    found = told(1.0, 1.0, 1.0, 1.0, 1.0)
+    for place in range(100):
+        found.observe(math.log(1.5), SIGMA, 100.0 + place / 10, 100.0 + place / 10)
+    assert found.factor((), 110.0) > 1.25
+
+
 # --- load
 
 
-def learned(times: dict[int, float]) -> Load:
+def learned(times: dict[int, float], *, own: bool = True) -> Load:
     """A load that saw answers at each number under way take so many times as long as at none."""
-    found = Load()
+    found = Load(own=own)
     for _ in range(100):
         for under_way, ratio in times.items():
             for key in range(under_way + 1):
@@ -141,15 +163,32 @@ def test_as_many_are_served_as_can_be_where_one_more_takes_its_own_time_from_the
     assert served[max(served)] == pytest.approx(1.0, abs=0.2)
 
 
+def test_a_public_target_is_not_supposed_to_mind_load_until_it_shows_that_it_does() -> None:
+    found = Load(own=False)
+    for key in range(50):
+        found.began(key, USUAL, True, 0.0, 1.0)
+    assert found.strain(0.0, 1.0) == 0.0
+    assert learned({0: 1.0, 12: 2.0, 24: 9.0}, own=False).slope > 0.001
+
+
+def test_what_is_only_supposed_of_load_does_not_make_a_slow_answer_look_quick() -> None:
+    """Or whoever is slow from the start, and asked by a burst, is taken for the quickest."""
+    found = Load(own=True)
+    for key in range(8):
+        found.began(key, USUAL, True, 0.0, 1.0)
+    found.over(7)
+    assert found.eased() == 0.0
+
+
 def test_streams_being_written_count_for_about_as_long_as_they_usually_take() -> None:
-    found = Load()
+    found = Load(own=True)
     for _ in range(10):
         found.writes(100.0, 2.0)
     assert [round(found.under_way(100.0 + later, 2.0), 1) for later in (0.0, 2.0, 20.0)] == [10.0, 3.7, 0.0]
 
 
 def test_before_anything_is_learned_load_counts_a_little_and_never_much() -> None:
-    found = Load()
+    found = Load(own=True)
     factors = [math.exp(found.strain(0.0, 1.0))]
     for key in range(50):
         found.began(key, USUAL, True, 0.0, 1.0)
