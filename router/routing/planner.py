@@ -93,7 +93,7 @@ class Planner:
         last = self._health.conversations.last(features.conversation, now) if features.conversation else None
         ask = Ask.of(features, directives, last, now, day)
         patience = self._patience(features)
-        trail = Trail(features, directives, now)
+        trail = Trail(features, directives, now, text_only=ask.text_only)
         warnings = trail.warnings
         groups: list[Group] = []
         usable: list[Option] = []
@@ -165,7 +165,8 @@ class Planner:
         tiering = plan.tiering
         if tiering is None or than.tier < 0 or not directives.allow_fallbacks:
             return ()
-        ask, trail = Ask.of(features, directives, None, now, day), Trail(features, directives, now)
+        ask = Ask.of(features, directives, None, now, day)
+        trail = Trail(features, directives, now, text_only=ask.text_only)
         found: list[Candidate] = []
         for tier in range(than.tier + 1, tiering.limit + 1):
             group = self._resolver.on(day, self._resolver.tier(tiering, tier, trail), trail.warnings)

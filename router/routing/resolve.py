@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo, lookup
 from router.errors import UnknownModelError
-from router.routing.capability import find_unfit, wants_text_only
+from router.routing.capability import find_unfit
 from router.routing.ladder import Tiering
 from router.routing.plan import Directives, Excluded, Features
 from router.routing.rules import CompiledRules
 from router.routing.tiers import TierMemory, decide
 from router.settings.names import find_alias, is_direct
-from router.settings.values import ModelSettings, Settings, Slo, Sort, StreamMode, TargetSettings
+from router.settings.values import ModelSettings, Settings, Slo, Sort, StreamMode, TargetSettings, TierSettings
 
 _MAX_NAMED = 1000  # clients must not make it grow without end
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
@@ -57,6 +57,7 @@ class Target(Struct, frozen=True, kw_only=True, gc=False):
 class Group(Struct, frozen=True, gc=False):
     """Targets that compete with each other: those of one public model. Groups are asked one after the other.
 
+    `holds`: so many tokens of text, prompt and answer, one of them can hold; -1 where none answers text with text.
     `first_ms` and `total_ms` are what first tokens and whole answers keep 19 times in 20, inf if nothing is said.
     `space` is the vector space that an embedding request's answer must lie in; "" for other requests. `ends` is the
     first day on which another model takes the place of one of them, None: none is known to end. `stream_mode` is what
@@ -71,6 +72,7 @@ class Group(Struct, frozen=True, gc=False):
     total_ms: float
     reason: str
     space: str = ""
+    holds: int = -1
     ends: date | None = None
     stream_mode: StreamMode | None = None
     tier: int = -1
@@ -80,15 +82,17 @@ class Group(Struct, frozen=True, gc=False):
 class Trail:
     """One request on its way to targets, as of `now`, and what is noted on the way.
 
-    `tierings` are the decisions of the ladders that it met, by model; `tiering` is the one that counts.
+    `text_only` see `wants_text_only`. `tierings` are the decisions of the ladders that it met, by model; `tiering` is
+    the one that counts.
     """
 
-    __slots__ = ("directives", "features", "now", "tiering", "tierings", "warnings")
+    __slots__ = ("directives", "features", "now", "text_only", "tiering", "tierings", "warnings")
 
-    def __init__(self, features: Features, directives: Directives, now: float) -> None:
+    def __init__(self, features: Features, directives: Directives, now: float, *, text_only: bool) -> None:
         self.features = features
         self.directives = directives
         self.now = now
+        self.text_only = text_only
         self.warnings: list[str] = []
         self.tierings: dict[str, Tiering] = {}
         self.tiering: Tiering | None = None
@@ -126,6 +130,7 @@ class Resolver:
         self._walked: dict[
             tuple[str, int | None, int, bool, str], _Walked
         ] = {}  # for configured names only: clients cannot make it grow
+        self._holds: dict[str, int] = {}  # `Group.holds` by tiers' models, where no request leads them elsewhere
         self._named: dict[str, tuple[Target, ...]] = {}  # direct targets that clients asked for
         self._targets = {
             name: tuple(self._target(target) for target in targets)
@@ -216,22 +221,26 @@ class Resolver:
         found = trail.tierings.get(model.name)
         if found is None:
             features = trail.features
-            held = self._memory.held(model.name, features, trail.now)
+            held = self._memory.held(model.name, features, trail.now) if features.thread else 0
 
-            def obstacle(tier: int) -> str:
-                return self._obstacle(self._found(model.tiers[tier].use, trail, "").group, features)
+            def obstacle(tier: TierSettings) -> str:
+                return self._obstacle(tier.use, trail)
 
             found = trail.tierings[model.name] = decide(model, features, trail.directives.cost_quality, held, obstacle)
         return found.tier
 
-    @staticmethod
-    def _obstacle(group: Group, features: Features) -> str:
-        """Why no target of a group can serve a request with the answer it asks for; empty when one can."""
-        reason = ""
+    def _obstacle(self, name: str, trail: Trail) -> str:
+        """Why no target of a tier's model can serve a request with the answer it asks for; empty when one can."""
+        features = trail.features
         needed = features.prompt_tokens + features.max_tokens
-        plain = wants_text_only(features)
-        for target in group.targets:
-            refusal = None if plain and target.chats else target.unable(features, features.prompt_tokens)
+        if trail.text_only and needed <= self._holds.get(name, -1):
+            return ""
+        walked, model = self._found(name, trail, ""), self._settings.models.get(name)
+        if model is not None and not (walked.depends or model.rules or model.tiers):
+            self._holds[name] = walked.group.holds
+        reason = ""
+        for target in walked.group.targets:
+            refusal = None if trail.text_only and target.chats else target.unable(features, features.prompt_tokens)
             if refusal is not None:
                 reason = refusal.reason
             elif needed > target.info.context_tokens:
@@ -331,7 +340,8 @@ def _group(route: str, targets: tuple[Target, ...], sort: Sort, slo: Slo, reason
     ends = [end for target in targets if (end := _end(target.info)) is not None]
     first_ms = math.inf if slo.ttft_p95_ms is None else float(slo.ttft_p95_ms)
     total_ms = math.inf if slo.total_p95_ms is None else float(slo.total_p95_ms)
-    return Group(route, targets, sort, first_ms, total_ms, reason, ends=min(ends, default=None))
+    holds = max((target.info.context_tokens for target in targets if target.chats), default=-1)
+    return Group(route, targets, sort, first_ms, total_ms, reason, holds=holds, ends=min(ends, default=None))
 
 
 def _end(info: ModelInfo) -> date | None:
