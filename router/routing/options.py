@@ -116,14 +116,14 @@ class Option(Struct, frozen=True, gc=False, eq=False):
 
     def candidate(self, probe: str = "") -> Candidate:
         """The target as it goes into a plan; `probe` says why it is asked first although others look better."""
-        row, group, standing = self.row, self.group, self.standing
+        ask, row, group, standing = self.ask, self.row, self.group, self.standing
         target = row.target
         found = Candidate(
             target.provider,
             target.model,
             target.info,
             group.route,
-            self.prediction(),
+            self.pace.prediction(row.length, ask.prompt_factor) if ask.writes else self.prediction(),
             target.timeout_s,
             self.expected_usd(),
             target.weight,

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
-from typing import get_args
+from typing import Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +21,7 @@ from router.settings.values import ModelSettings, Settings, Slo, Sort, StreamMod
 
 _MAX_NAMED = 1000  # clients must not make it grow without end
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
+_Because = Literal["", "fallback"]  # why a name is looked up: it was asked for, or those before may not do
 _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name that may stand in an upstream's path
 
 
@@ -127,10 +128,9 @@ class Resolver:
         self._rules = rules
         self._memory = memory
         self._serving = serving
-        self._walked: dict[
-            tuple[str, int | None, int, bool, str], _Walked
-        ] = {}  # for configured names only: clients cannot make it grow
-        self._holds: dict[str, int] = {}  # `Group.holds` by tiers' models, where no request leads them elsewhere
+        # both for configured names only: clients cannot make them grow
+        self._walked: dict[tuple[str, int | None, int, bool, _Because], _Walked] = {}
+        self._fixed: dict[_Because, dict[str, _Walked]] = {"": {}, "fallback": {}}  # those no request leads elsewhere
         self._named: dict[str, tuple[Target, ...]] = {}  # direct targets that clients asked for
         self._targets = {
             name: tuple(self._target(target) for target in targets)
@@ -145,19 +145,22 @@ class Resolver:
 
         Notes in `trail` what was served under another name, and what a ladder decided. Raises UnknownModelError.
         """
-        walked = self._resolve(trail.features.model, trail, "")
+        walked = self._found(trail.features.model, trail, "")
+        if walked.warnings:
+            trail.warnings += walked.warnings
         group = walked.group
         trail.tiering = trail.tierings.get(walked.ladder) if walked.ladder else None
         if not trail.directives.allow_fallbacks:
             yield group
             return
         # the caller's names are looked up at once: a wrong one is an error even when nobody needs it
-        wanted = [self._resolve(name, trail, f"fallback {name}").group for name in trail.directives.fallbacks]
+        wanted = [self._fallback(name, trail) for name in trail.directives.fallbacks]
         yield group
         yield from wanted
         own = self._settings.models.get(group.route)
-        for name in own.fallbacks if own else ():
-            yield self._resolve(name, trail, f"fallback {name}").group
+        if own is not None:
+            for name in own.fallbacks:
+                yield self._fallback(name, trail)
 
     def tier(self, tiering: Tiering, tier: int, trail: Trail) -> Group:
         """The targets of one tier of a ladder, whatever the ladder has decided."""
@@ -196,24 +199,31 @@ class Resolver:
             )
         return target
 
-    def _resolve(self, name: str, trail: Trail, because: str) -> _Walked:
-        """Where `name` leads, with its warnings noted."""
-        walked = self._found(name, trail, because)
+    def _fallback(self, name: str, trail: Trail) -> Group:
+        """The targets of a fallback; what was served under another name is noted."""
+        walked = self._found(name, trail, "fallback")
         if walked.warnings:
             trail.warnings += walked.warnings
-        return walked
+        return walked.group
 
-    def _found(self, name: str, trail: Trail, because: str) -> _Walked:
+    def _found(self, name: str, trail: Trail, because: _Because) -> _Walked:
         """Where `name` leads. Where only its own rules and tiers depend on the request, the way is walked once."""
+        walked = self._fixed[because].get(name)
+        if walked is not None:
+            return walked
         model = self._settings.models.get(name)
-        place = self._rules.first_match(name, trail.features) if model is not None and model.rules else None
-        tier = self._tier_of(model, trail) if model is not None and model.tiers and place is None else -1
+        if model is None:
+            return self._walk(name, trail, because)
+        place = self._rules.first_match(name, trail.features) if model.rules else None
+        tier = self._tier_of(model, trail) if model.tiers and place is None else -1
         key = (name, place, tier, tier >= 0 and trail.features.own_thinking, because)
         walked = self._walked.get(key)
         if walked is None:
             walked = self._walk(name, trail, because)
-            if model is not None and not walked.depends:
+            if not walked.depends:
                 self._walked[key] = walked
+                if not model.rules and not model.tiers:
+                    self._fixed[because][name] = walked
         return walked
 
     def _tier_of(self, model: ModelSettings, trail: Trail) -> int:
@@ -231,15 +241,12 @@ class Resolver:
 
     def _obstacle(self, name: str, trail: Trail) -> str:
         """Why no target of a tier's model can serve a request with the answer it asks for; empty when one can."""
-        features = trail.features
+        features, group = trail.features, self._found(name, trail, "").group
         needed = features.prompt_tokens + features.max_tokens
-        if trail.text_only and needed <= self._holds.get(name, -1):
+        if trail.text_only and needed <= group.holds:
             return ""
-        walked, model = self._found(name, trail, ""), self._settings.models.get(name)
-        if model is not None and not (walked.depends or model.rules or model.tiers):
-            self._holds[name] = walked.group.holds
         reason = ""
-        for target in walked.group.targets:
+        for target in group.targets:
             refusal = None if trail.text_only and target.chats else target.unable(features, features.prompt_tokens)
             if refusal is not None:
                 reason = refusal.reason
@@ -249,10 +256,10 @@ class Resolver:
                 return ""
         return reason
 
-    def _walk(self, name: str, trail: Trail, because: str) -> _Walked:
+    def _walk(self, name: str, trail: Trail, because: _Because) -> _Walked:
         """Follow aliases, rules, tiers and `use` to targets, noting each step."""
         settings, features, asked = self._settings, trail.features, name
-        reasons, warnings = [because] if because else [], list[str]()
+        reasons, warnings = [f"{because} {name}"] if because else [], list[str]()
         sort: Sort | None = None
         mode: StreamMode | None = None
         ladder, tier, effort = "", -1, ""

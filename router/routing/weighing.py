@@ -40,11 +40,13 @@ class Weigher:
             ask = replace(ask, features=replace(ask.features, reasoning_effort=group.effort))
         features, last, now = ask.features, ask.last, ask.now
         rows = self._rows(group, ask, earlier)
-        longest, tokens, media, limited = ask.longest, features.prompt_tokens, features.media_tokens, ask.limited
+        longest, tokens, media = ask.longest, features.prompt_tokens, features.media_tokens
+        unpriced, limited = not ask.plain, ask.limited
         effort, longer = (features.reasoning_effort, 1000.0 * ask.prompt_factor) if ask.writes else _PICTURES
         streamed, total_ms = features.stream, group.total_ms
         first_ms = group.first_ms if streamed else math.inf
-        free = first_ms == total_ms == math.inf
+        promised = total_ms < math.inf
+        full = _FULL if promised or first_ms < math.inf else math.inf
         blocks = bool(self._health.provider_blocks)
         lazy = missing is not None and (ask.directives.sort or group.sort) == "order"
         all_well = True
@@ -61,27 +63,25 @@ class Weigher:
             factor, counted, cached = state.tokens.factor, tokens, -1
             if factor != 1.0:  # TokenRatio.prompt_tokens, without a call
                 counted = int((tokens - media) * factor) + media
-            if last is not None and last.key == row.key:
-                cached = state.cache_hits.expected(last, counted, now)
-            if counted > row.edge or cached > 0 or not ask.plain:
-                price = _exact_price(row, ask, counted, cached)
+            if unpriced or counted > row.edge:
+                price = _exact_price(row, ask, counted, 0)
             else:
                 price = counted * row.read_pico_usd + row.written_pico_usd
+            if last is not None and last.key == row.key:
+                cached = state.cache_hits.expected(last, counted, now)
+                if cached > 0:
+                    price = _exact_price(row, ask, counted, cached)
             pace = state.latency.paces.get(effort)
             if pace is None or now - pace.made > FRESH_S:
                 pace = state.latency.pace(features, now)
-            wait_ms = pace.ttft_s * (longer * pace.slow)
+            burden_ms, keeps = longer * pace.burden_s, False
             if not streamed:
-                wait_ms += row.length[0] * pace.each_ms * pace.tpot_s
-            keeps = free
-            if free or pace.usual95_ms > first_ms or pace.crowd > _FULL:
-                pass
-            elif pace.usual95_ms + row.length[1] * pace.each95_ms <= total_ms:
-                keeps = True
+                burden_ms += row.length[0] * pace.burden_each_ms
+            if pace.usual95_ms <= first_ms and pace.crowd <= full:
+                keeps = not promised or pace.usual95_ms + row.length[1] * pace.each95_ms <= total_ms
             standing = WELL
             if state.noted or blocks:
                 standing = self._standing(state, row.target.provider, features, now)
-            burden_ms = wait_ms * (1.0 + pace.crowd)
             option = Option(ask, group, row, price, burden_ms, keeps, counted, cached, pace, standing)
             if limited or standing is not WELL:
                 refusal = _over_limit(option)
@@ -133,7 +133,7 @@ def _suffice(options: list[Option], missing: int, features: Features) -> bool:
 
 def _exact_price(row: Row, ask: Ask, prompt_tokens: int, cached: int) -> float:
     """Picodollars where more than two rates count; inf: unknown."""
-    usd = expected_cost(row.target.info, ask.features, prompt_tokens, row.length[0], ask.day, max(0, cached))
+    usd = expected_cost(row.target.info, ask.features, prompt_tokens, row.length[0], ask.day, cached)
     return math.inf if usd is None else float(usd * PICO_USD)
 
 
