@@ -283,7 +283,7 @@ class Health:
     def _succeeded(self, state: TargetState, now: float, *, late: bool) -> None:
         state.consecutive = 0
         state.rate_limit_streak = 0
-        self._decay(state, now)
+        _decay(state, now)
         state.successes += 1.0
         if state.tripped and not late:
             state.probe_successes += 1
@@ -349,7 +349,7 @@ class Health:
 
     def _count_failure(self, state: TargetState, now: float, *, late: bool = False) -> None:
         state.consecutive += 1
-        self._decay(state, now)
+        _decay(state, now)
         state.failures += 1.0
         samples = state.successes + state.failures
         often = samples >= _RATE_MIN_SAMPLES and state.failures / samples > _RATE_TO_OPEN
@@ -367,11 +367,11 @@ class Health:
         state.probe_started = -math.inf
         state.probe_successes = 0
 
-    @staticmethod
-    def _decay(state: TargetState, now: float) -> None:
-        age = now - state.rate_at
-        if age > 0:
-            factor = math.exp(-age / _RATE_TAU_S)
-            state.successes *= factor
-            state.failures *= factor
-            state.rate_at = now
+
+def _decay(state: TargetState, now: float) -> None:
+    age = now - state.rate_at
+    if age > 0:
+        factor = math.exp(-age / _RATE_TAU_S)
+        state.successes *= factor
+        state.failures *= factor
+        state.rate_at = now

@@ -111,6 +111,15 @@ class _Walked(Struct, frozen=True, gc=False):
     ladder: str
 
 
+class _Succeeded(Struct, frozen=True, gc=False):
+    """A group's targets on one day, ended ones replaced, and the warnings that say so."""
+
+    group: Group
+    day: date
+    targets: tuple[Target, ...]
+    warnings: tuple[str, ...]
+
+
 class Resolver:
     """Finds the groups of a request. `serving` names the providers that can serve each kind; None: all of them can.
 
@@ -131,6 +140,7 @@ class Resolver:
         # both for configured names only: clients cannot make them grow
         self._walked: dict[tuple[str, int | None, int, bool, _Because], _Walked] = {}
         self._fixed: dict[_Because, dict[str, _Walked]] = {"": {}, "fallback": {}}  # those no request leads elsewhere
+        self._succeeded: dict[str, _Succeeded] = {}
         self._named: dict[str, tuple[Target, ...]] = {}  # direct targets that clients asked for
         self._targets = {
             name: tuple(self._target(target) for target in targets)
@@ -176,13 +186,23 @@ class Resolver:
         """
         if group.ends is None or day < group.ends:
             return group
-        targets = []
-        for target in group.targets:
-            current = self._current(target, day)
-            if current is not target:
-                warnings.append(f"model={target.model} is served by {current.model}")
-            targets.append(current)
-        return replace(group, targets=tuple(targets))
+        succeeded = self._succeeded.get(group.route)
+        if succeeded is None or succeeded.group.targets is not group.targets or succeeded.day != day:
+            if len(self._succeeded) >= _MAX_NAMED:
+                self._succeeded.clear()
+            succeeded = self._succeeded[group.route] = self._on(day, group)
+        warnings += succeeded.warnings
+        return replace(group, targets=succeeded.targets)
+
+    def _on(self, day: date, group: Group) -> _Succeeded:
+        """The same, looked up anew."""
+        targets = tuple([self._current(target, day) for target in group.targets])
+        notes = [
+            f"model={target.model} is served by {current.model}"
+            for target, current in zip(group.targets, targets, strict=True)
+            if current is not target
+        ]
+        return _Succeeded(group, day, targets, tuple(notes))
 
     def _current(self, target: Target, day: date) -> Target:
         for _ in range(_MAX_HOPS):
