@@ -19,24 +19,21 @@ _ZERO, _ONE = Decimal(0), Decimal(1)
 _MILLION = Decimal(1_000_000)
 _NEAR_EDGE = 0.95  # a prompt that may be longer than the tier's edge after all is priced as if it were
 _MILLIONTH = Decimal("0.000001")
+_MOST_TOKENS = 10**9  # more than any prompt has; a whole number, as it is compared with them
 
 
 class Rates(Struct, frozen=True, gc=False):
     """What a token of a model costs on one day, in picodollars, read or written, of plain text.
 
-    Holds for prompts of up to `edge` tokens; -1: for none, `expected_cost` has to be asked. `price` is the row that it
-    is taken from.
+    Holds for prompts of up to `edge` tokens; -1: for none, `expected_cost` has to be asked. `input_usd` and
+    `output_usd` are the same in dollars: what `expected_cost` says, to the last digit, is a sum of their multiples.
     """
 
     input: int = 0
     output: int = 0
-    edge: float = -1.0
-    price: Price = Price()
-
-    def usd(self, prompt_tokens: int, output_tokens: int) -> Decimal:
-        """What `expected_cost` says of so many tokens, where the rates hold."""
-        price = self.price
-        return (prompt_tokens * (price.input or _ZERO) + output_tokens * (price.output or _ZERO)) * _MILLIONTH
+    edge: int = -1
+    input_usd: Decimal = _ZERO
+    output_usd: Decimal = _ZERO
 
 
 def rates_on(day: date, info: ModelInfo) -> Rates:
@@ -48,7 +45,8 @@ def rates_on(day: date, info: ModelInfo) -> Rates:
     if read != price.input * _MILLION or written != price.output * _MILLION:
         return Rates()
     tier = price.long_context
-    return Rates(read, written, math.inf if tier is None else tier.above_tokens * _NEAR_EDGE, price)
+    edge = _MOST_TOKENS if tier is None else math.floor(tier.above_tokens * _NEAR_EDGE)
+    return Rates(read, written, edge, price.input * _MILLIONTH, price.output * _MILLIONTH)
 
 
 def expected_cost(

@@ -77,9 +77,14 @@ def with_room(candidates: Sequence[P], places: int, features: Features) -> list[
     return kept
 
 
+def may_be_tight(features: Features) -> bool:
+    """Whether the prompt of a chat request may turn out too long for any model at all."""
+    return 2 * features.prompt_tokens >= _LEAST_WINDOW and features.kind == "chat"
+
+
 def is_tight(candidates: Iterable[Placed], features: Features) -> bool:
     """Whether the prompt of a chat request may turn out too long for all of them that health would ask."""
     tokens = 2 * features.prompt_tokens
-    if tokens < _LEAST_WINDOW or features.kind != "chat":
+    if not may_be_tight(features):
         return False
     return all(tokens > each.info.context_tokens or each.last_resort for each in candidates)

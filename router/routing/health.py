@@ -97,6 +97,9 @@ class Health:
             state = self._targets[key] = TargetState(info, self._clock(), self._gates.get(provider))
         return state
 
+    def _state(self, candidate: Candidate) -> TargetState:
+        return self.target(candidate.provider, candidate.model, candidate.info)
+
     def targets(self) -> dict[tuple[str, str], TargetState]:
         return self._targets
 
@@ -182,7 +185,20 @@ class Health:
         `streamed`: the attempt ends with the first content, not with the whole answer.
         """
         now = self._clock()
-        state = self.target(candidate.provider, candidate.model, candidate.info)
+        state = self._targets.get((candidate.provider, candidate.model)) or self._state(candidate)
+        if (state.noted or self.provider_blocks) and not self._passes(state, candidate, now):
+            return False
+        for gate in state.gates:
+            gate.held += 1
+        state.in_flight += 1
+        state.asked_at = now
+        probes = self._probes + (_PROBE_SHARE - 1.0 if candidate.probe else _PROBE_SHARE)
+        self._probes = probes if probes < _PROBES_SAVED else _PROBES_SAVED
+        state.latency.began(id(candidate), candidate.prediction, streamed, now)
+        return True
+
+    def _passes(self, state: TargetState, candidate: Candidate, now: float) -> bool:
+        """Whether blocks, limits and the breaker of a target let an attempt pass; see `admit`."""
         blocked, reason = self.block(state, candidate.provider, now)
         if blocked and (reason == "rate limited" or not candidate.last_resort):
             return False
@@ -193,12 +209,6 @@ class Health:
                 state.probe_started, state.probe = now, id(candidate)
             elif not candidate.last_resort and not candidate.retry:
                 return False
-        for gate in state.gates:
-            gate.held += 1
-        state.in_flight += 1
-        state.asked_at = now
-        self._probes = min(_PROBES_SAVED, self._probes + (_PROBE_SHARE - 1.0 if candidate.probe else _PROBE_SHARE))
-        state.latency.began(id(candidate), candidate.prediction, streamed, now)
         return True
 
     def record(self, attempt: Attempt, *, streamed: bool = False) -> None:
@@ -208,7 +218,7 @@ class Health:
         """
         now = self._clock()
         candidate, error = attempt.candidate, attempt.error
-        state = self.target(candidate.provider, candidate.model, candidate.info)
+        state = self._targets.get((candidate.provider, candidate.model)) or self._state(candidate)
         if state.in_flight:
             state.in_flight -= 1
         if attempt.outrun:
@@ -216,7 +226,7 @@ class Health:
         state.latency.over(id(candidate))
         # sent before the breaker opened, or just then: its end says nothing about a probe
         late = state.tripped and now - attempt.duration_s <= state.opened_at
-        if not late and state.probe == id(candidate):  # another's end leaves the probe that is out
+        if state.probe and not late and state.probe == id(candidate):  # another's end leaves the probe that is out
             state.probe_started = -math.inf
         if error is None and not attempt.abandoned:
             self._succeeded(state, now, late=late)
@@ -273,7 +283,7 @@ class Health:
     def _succeeded(self, state: TargetState, now: float, *, late: bool) -> None:
         state.consecutive = 0
         state.rate_limit_streak = 0
-        self._decay(state, now)
+        _decay(state, now)
         state.successes += 1.0
         if state.tripped and not late:
             state.probe_successes += 1
@@ -339,7 +349,7 @@ class Health:
 
     def _count_failure(self, state: TargetState, now: float, *, late: bool = False) -> None:
         state.consecutive += 1
-        self._decay(state, now)
+        _decay(state, now)
         state.failures += 1.0
         samples = state.successes + state.failures
         often = samples >= _RATE_MIN_SAMPLES and state.failures / samples > _RATE_TO_OPEN
@@ -357,11 +367,11 @@ class Health:
         state.probe_started = -math.inf
         state.probe_successes = 0
 
-    @staticmethod
-    def _decay(state: TargetState, now: float) -> None:
-        age = now - state.rate_at
-        if age > 0:
-            factor = math.exp(-age / _RATE_TAU_S)
-            state.successes *= factor
-            state.failures *= factor
-            state.rate_at = now
+
+def _decay(state: TargetState, now: float) -> None:
+    age = now - state.rate_at
+    if age > 0:
+        factor = math.exp(-age / _RATE_TAU_S)
+        state.successes *= factor
+        state.failures *= factor
+        state.rate_at = now

@@ -16,7 +16,7 @@ class Score(Struct, frozen=True, gc=False):
     effort: float
 
 
-class Tiering(Struct, frozen=True, kw_only=True, gc=False):
+class Tiering(Struct, frozen=True, gc=False):
     """A ladder's decision for one request. Tiers count from 0 here, from 1 where people read them.
 
     `scored` is the tier that the score alone would give, `limit` the highest that this caller may have; `note` says
@@ -38,4 +38,4 @@ class Tiering(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def reason(self) -> str:
-        return f"{self.model}: score {self.score.value:.2f} -> {self.chosen}{self.note}"
+        return f"{self.model}: score {self.score.value:.2f} -> {self.tiers[self.tier]}{self.note}"

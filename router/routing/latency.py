@@ -43,7 +43,8 @@ class Pace(Struct, frozen=True, gc=False):
     """How quick a target is right now: what a prediction multiplies by the request's own figures.
 
     `ttft_s` and `tpot_s` are what it usually takes (`*95`: 19 times in 20), the first to be multiplied by `slow`, the
-    other by `each_ms` for milliseconds. `each95_ms`, `crowd`, `known` and `usual95_ms` are the prediction's
+    other by `each_ms` for milliseconds; `burden_s` and `burden_each_ms` are these products, times what everybody else
+    waits as well. `each95_ms`, `crowd`, `known` and `usual95_ms` are the prediction's
     `tpot_p95_ms`, `crowd`, `known` and `usual_ttft_p95_ms`. `made`: when the oldest part of it was worked out.
     """
 
@@ -57,10 +58,12 @@ class Pace(Struct, frozen=True, gc=False):
     crowd: float = 0.0
     known: bool = False
     usual95_ms: float = 0.0
+    burden_s: float = 0.0
+    burden_each_ms: float = 0.0
 
     def prediction(self, length: Length, prompt_factor: float) -> Prediction:
         """See `LatencyModel.predict`."""
-        longer = 1000 * prompt_factor * self.slow
+        longer = 1000.0 * prompt_factor * self.slow
         first, first95 = self.ttft_s * longer, self.ttft95_s * longer
         usual, long = length
         writing95 = long * self.each95_ms
@@ -222,7 +225,8 @@ class LatencyModel:
         """How quick the target is right now for such requests. One with nothing under way is kept in `paces`."""
         if features.kind == "image":
             drawn = self.predict(features, (0.0, 0.0), 1.0, now)
-            return Pace(now, drawn.ttft_ms / 1000, drawn.ttft_p95_ms / 1000, usual95_ms=drawn.usual_ttft_p95_ms)
+            drawn_s, usual95 = drawn.ttft_ms / 1000, drawn.usual_ttft_p95_ms
+            return Pace(now, drawn_s, drawn.ttft_p95_ms / 1000, usual95_ms=usual95, burden_s=drawn_s)
         waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
         if now - waiting.worked_out > FRESH_S:
             waiting.work_out(now)
@@ -237,10 +241,23 @@ class LatencyModel:
             slow, slow_rate, crowd = slow * loaded, slow_rate * loaded, self.load.crowd(strain)
         ttft, ttft95 = waiting.shown
         tpot, tpot95 = rate.shown
-        each = 1000 * slow_rate
+        each, all_wait = 1000.0 * slow_rate, 1.0 + crowd
         made = min(waiting.worked_out, rate.worked_out, self._judged)
-        usual95 = ttft95 * 1000 * self._longer * slow
-        found = Pace(made, ttft, ttft95, slow, tpot, each, tpot95 * each, crowd, waiting.known, usual95)
+        usual95 = ttft95 * 1000.0 * self._longer * slow
+        found = Pace(
+            made,
+            ttft,
+            ttft95,
+            slow,
+            tpot,
+            each,
+            tpot95 * each,
+            crowd,
+            waiting.known,
+            usual95,
+            ttft * slow * all_wait,
+            tpot * each * all_wait,
+        )
         if strain <= _NOTHING:
             self.paces[features.reasoning_effort if features.reasoning_effort in EFFORTS else ""] = found
         return found

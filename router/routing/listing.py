@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -9,6 +10,7 @@ from router.routing.cost import Rates, rates_on
 from router.routing.health import Health
 from router.routing.latency import Length
 from router.routing.output_length import Outlook
+from router.routing.plan import Excluded
 from router.routing.resolve import Group, Target
 from router.routing.state import TargetState
 
@@ -20,22 +22,23 @@ _MAX_KINDS = 64  # of requests, whose outlooks are good for half a second
 class Row(Struct):
     """A target as it stands before one kind of request.
 
-    `window` is how long a prompt may be that needs no closer look, -1 where every request does; `state` what is
-    remembered of it, once it was weighed. `length` is that of an answer, `tokens` the expected part of it in whole
-    tokens, `written_pico_usd` what those cost; a token of the prompt costs `read_pico_usd` while there are no more than
-    `edge`.
+    `window` is how long a prompt may be that needs no closer look, -1 where every request does; `refusal` why it serves
+    none of this kind, if it does not; `state` what is remembered of it, once it was weighed. `length` is that of an
+    answer, `written_pico_usd` what its expected tokens cost, `written_usd` the same; a token of the prompt costs
+    `read_pico_usd` or `read_usd` while there are no more than `edge`.
     """
 
     target: Target
     key: tuple[str, str]
     window: int
-    rates: Rates
-    state: TargetState | None = None
-    length: Length = _UNWRITTEN
-    tokens: int = 0
-    written_pico_usd: int = 0
-    read_pico_usd: int = 0
-    edge: float = -1.0
+    refusal: Excluded | None
+    state: TargetState | None
+    length: Length
+    written_pico_usd: int
+    read_pico_usd: int
+    edge: int
+    written_usd: Decimal
+    read_usd: Decimal
 
 
 class _Listing(Struct, frozen=True):
@@ -91,17 +94,18 @@ class Listings:
             if outlook is not None:
                 length = outlook.of(target.model)
                 if length[1] > most:
-                    length = (min(length[0], most), most)
+                    length = (min(length[0], float(most)), float(most))
             tokens = round(length[0])
             yield Row(
                 target,
                 target.key,
                 target.info.context_tokens if target.chats else -1,
-                rates,
+                None if outlook is None else target.refusals.get("chat"),
                 known.get(target.key),
                 length,
-                tokens,
                 tokens * rates.output,
                 rates.input,
                 rates.edge,
+                tokens * rates.output_usd,
+                rates.input_usd,
             )

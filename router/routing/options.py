@@ -17,16 +17,20 @@ from router.routing.latency import Pace, prompt_factor
 from router.routing.listing import Row
 from router.routing.plan import Candidate, Directives, Excluded, Features, Prediction
 from router.routing.resolve import Group
+from router.routing.token_ratio import MOST
 from router.routing.warm_cache import Last
 
+_ENDLESS = 1 << 60
 _SERVED = "served this conversation before"
 
 
 class Ask(Struct, frozen=True, gc=False):
     """A request as every target is weighed for it: what is worked out once.
 
-    `last`: who served the conversation before. `limited`: the caller set a limit on cost or time. `plain`: it is
-    charged for the tokens of one text read and one written. `prompt_factor` see `LatencyModel.predict`.
+    `last`: who served the conversation before. `limited`: the caller set a limit on cost or time. `longest`: how many
+    tokens a model may count for the prompt at most, `_ENDLESS` where every target has to be looked at. `plain`: it is
+    charged for the tokens of one text read and one written. `writes`: the answer is no picture. `prompt_factor` see
+    `LatencyModel.predict`.
     """
 
     features: Features
@@ -36,11 +40,14 @@ class Ask(Struct, frozen=True, gc=False):
     day: date
     limited: bool
     text_only: bool
+    longest: int
     plain: bool
+    writes: bool
     prompt_factor: float
 
     @classmethod
     def of(cls, features: Features, directives: Directives, last: Last | None, now: float, day: date) -> "Ask":
+        text_only, writes = wants_text_only(features), features.kind != "image"
         return cls(
             features,
             directives,
@@ -48,9 +55,10 @@ class Ask(Struct, frozen=True, gc=False):
             now,
             day,
             directives.max_cost_usd is not None or directives.max_latency_ms is not None,
-            wants_text_only(features),
-            features.n == 1
-            and not (features.media_tokens or features.service_tier or features.image_out or features.kind == "image"),
+            text_only,
+            MOST * features.prompt_tokens if text_only and not (directives.only or directives.ignore) else _ENDLESS,
+            writes and features.n == 1 and not (features.media_tokens or features.service_tier or features.image_out),
+            writes,
             prompt_factor(features),
         )
 
@@ -72,7 +80,7 @@ class Option(Struct, frozen=True, gc=False, eq=False):
     """An able target, weighed. `ask` is the request as its group gets it.
 
     `pico_usd` is what it would cost: a whole number by its row's rates, inf if unknown. `burden_ms` is what everybody
-    waits for this request: the caller `wait_ms`, and those whom it slows down. Who looks at his own wait alone fills
+    waits for this request: the caller (`wait_ms`), and those whom it slows down. Who looks at his own wait alone fills
     the best target until it is no better than the next. `keeps`: the target keeps the SLO, and one more request does
     not keep it from serving as many as it could. `prompt_tokens` are those that its model counts, `cached` those of
     them that its cache should hold, -1 if it did not serve the conversation last.
@@ -82,7 +90,6 @@ class Option(Struct, frozen=True, gc=False, eq=False):
     group: Group
     row: Row
     pico_usd: float
-    wait_ms: float
     burden_ms: float
     keeps: bool
     prompt_tokens: int
@@ -95,6 +102,10 @@ class Option(Struct, frozen=True, gc=False, eq=False):
         return self.row.target.info
 
     @property
+    def wait_ms(self) -> float:
+        return self.burden_ms / (1.0 + self.pace.crowd)
+
+    @property
     def last_resort(self) -> bool:
         return self.standing.last_resort
 
@@ -105,14 +116,14 @@ class Option(Struct, frozen=True, gc=False, eq=False):
 
     def candidate(self, probe: str = "") -> Candidate:
         """The target as it goes into a plan; `probe` says why it is asked first although others look better."""
-        row, group, standing = self.row, self.group, self.standing
+        ask, row, group, standing = self.ask, self.row, self.group, self.standing
         target = row.target
         found = Candidate(
             target.provider,
             target.model,
             target.info,
             group.route,
-            self.prediction(),
+            self.pace.prediction(row.length, ask.prompt_factor) if ask.writes else self.prediction(),
             target.timeout_s,
             self.expected_usd(),
             target.weight,
@@ -151,7 +162,7 @@ class Option(Struct, frozen=True, gc=False, eq=False):
     def prediction(self) -> Prediction:
         """How long the target would take."""
         ask, row = self.ask, self.row
-        if ask.features.kind == "image" and row.state is not None:
+        if not ask.writes and row.state is not None:
             return row.state.latency.predict(ask.features, row.length, ask.prompt_factor, ask.now)
         return self.pace.prediction(row.length, ask.prompt_factor)
 
@@ -159,6 +170,6 @@ class Option(Struct, frozen=True, gc=False, eq=False):
         """What it would cost, to the last digit; None is unknown."""
         row = self.row
         if isinstance(self.pico_usd, int):
-            return row.rates.usd(self.prompt_tokens, row.tokens)
+            return self.prompt_tokens * row.read_usd + row.written_usd
         ask, cached = self.ask, max(0, self.cached)
         return expected_cost(row.target.info, ask.features, self.prompt_tokens, row.length[0], ask.day, cached)

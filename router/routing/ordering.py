@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
+from itertools import filterfalse, takewhile
 from operator import attrgetter
 
 from router.routing.options import Option
@@ -11,6 +11,7 @@ from router.settings.values import Sort
 
 _NEAR_BEST_PERCENT = 105  # within 5 % of the best all count as equal: what served before, then weights decide
 
+_keeps = attrgetter("keeps")
 _price = attrgetter("pico_usd")
 _burden = attrgetter("burden_ms")
 
@@ -54,9 +55,8 @@ def _fastest_first(options: list[Option], last: Last | None) -> list[Option]:
 
 def _cheapest_first(options: list[Option], affinity: float, last: Last | None) -> list[Option]:
     """Those predicted to keep the SLO by cost, then the others by latency; those of unknown price come last."""
-    keeping, missing = list[Option](), list[Option]()
-    for option in options:
-        (keeping if option.keeps else missing).append(option)
+    keeping = list(filter(_keeps, options))
+    missing = list(filterfalse(_keeps, options)) if len(keeping) < len(options) else []
     if len(missing) > 1:
         missing.sort(key=_burden if max(map(_price, missing)) < math.inf else _burden_if_priced)
     if len(keeping) > 1:

@@ -14,7 +14,7 @@ from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
 from router.routing import probes
 from router.routing.cost import PICO_USD
-from router.routing.failover import is_tight, with_room
+from router.routing.failover import is_tight, may_be_tight, with_room
 from router.routing.filters import limiting_field, nearest_feasible
 from router.routing.health import Health
 from router.routing.ladder import Tiering
@@ -75,7 +75,11 @@ class Planner:
         serving: Mapping[Kind, Collection[str]] | None = None,
     ) -> None:
         """`serving` names the providers that can serve each kind; None: all of them can."""
-        self._routing = settings.routing
+        self._routing = routing = settings.routing
+        self._unlimited = {  # by whether it is a stream
+            False: Patience(routing.deadline_s),
+            True: Patience(routing.deadline_s, routing.ttft_timeout_s),
+        }
         self._health = health
         self._weigher = Weigher(health)
         self._resolver = Resolver(settings, rules, health.tiers, serving)
@@ -93,7 +97,8 @@ class Planner:
         last = self._health.conversations.last(features.conversation, now) if features.conversation else None
         ask = Ask.of(features, directives, last, now, day)
         patience = self._patience(features)
-        trail = Trail(features, directives, now)
+        long = may_be_tight(features)
+        trail = Trail(features, directives, now, text_only=ask.text_only)
         warnings = trail.warnings
         groups: list[Group] = []
         usable: list[Option] = []
@@ -117,7 +122,7 @@ class Planner:
             else:
                 usable += _late_starters_last(found_order)
                 missing -= sum(option.comes_first for option in options)
-            if missing <= 0 and not judge_all and not is_tight(usable, features):
+            if missing <= 0 and not judge_all and not (long and is_tight(usable, features)):
                 break
         first = groups[0]
         probe = None
@@ -136,7 +141,7 @@ class Planner:
             warnings.append("health=last resort")
         if not healthy:
             raise _refusal(features, directives, excluded)
-        chosen = with_room(healthy, attempts, features)
+        chosen = with_room(healthy, attempts, features) if long else healthy[:attempts]
         candidates = [option.candidate(_PROBE if option is probe else "") for option in chosen]
         tiering = trail.tiering
         if directives.cost_quality is not None and tiering is None:
@@ -149,7 +154,7 @@ class Planner:
             candidates=_with_retry(candidates, features, routing.attempts),
             excluded=tuple(excluded),
             reason=_explain(groups, healthy[0], candidates[0].prediction.total_ms, directives.sort, tiering),
-            deadline_s=self._deadline_s(features, directives),
+            deadline_s=min(patience.whole_s, (directives.deadline_ms or math.inf) / 1000),
             patience=patience,
             stream_mode=mode,
             failover=routing.failover,
@@ -165,7 +170,8 @@ class Planner:
         tiering = plan.tiering
         if tiering is None or than.tier < 0 or not directives.allow_fallbacks:
             return ()
-        ask, trail = Ask.of(features, directives, None, now, day), Trail(features, directives, now)
+        ask = Ask.of(features, directives, None, now, day)
+        trail = Trail(features, directives, now, text_only=ask.text_only)
         found: list[Candidate] = []
         for tier in range(than.tier + 1, tiering.limit + 1):
             group = self._resolver.on(day, self._resolver.tier(tiering, tier, trail), trail.warnings)
@@ -191,11 +197,9 @@ class Planner:
         routing = self._routing
         if features.kind == "image":
             return Patience(routing.image_deadline_s)
+        if not features.max_tokens:
+            return self._unlimited[features.stream]
         return Patience(routing.deadline_s, routing.ttft_timeout_s if features.stream else None, features.max_tokens)
-
-    def _deadline_s(self, features: Features, directives: Directives) -> float:
-        longest = self._routing.image_deadline_s if features.kind == "image" else self._routing.deadline_s
-        return min(longest, directives.deadline_ms / 1000) if directives.deadline_ms else longest
 
 
 def _late_starters_last(options: list[Option]) -> list[Option]:

@@ -1,25 +1,27 @@
 """From the name a client sent to targets: aliases, rules, `use`, fallbacks, direct targets, each step noted."""
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
-from typing import get_args
+from typing import Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.catalogue import Kind, ModelInfo, lookup
 from router.errors import UnknownModelError
-from router.routing.capability import find_unfit, wants_text_only
+from router.routing.capability import find_unfit
 from router.routing.ladder import Tiering
 from router.routing.plan import Directives, Excluded, Features
 from router.routing.rules import CompiledRules
 from router.routing.tiers import TierMemory, decide
 from router.settings.names import find_alias, is_direct
-from router.settings.values import ModelSettings, Settings, Slo, Sort, StreamMode, TargetSettings
+from router.settings.values import ModelSettings, Settings, Slo, Sort, StreamMode, TargetSettings, TierSettings
 
 _MAX_NAMED = 1000  # clients must not make it grow without end
 _MAX_HOPS = 8  # through aliases, rules and `use`; settings refuse cycles, direct names cannot make one
+_Because = Literal["", "fallback"]  # why a name is looked up: it was asked for, or those before may not do
 _PLAUSIBLE = re.compile(r"[^?#% \\\x00-\x1f\x80-\U0010ffff]{1,200}")  # a name that may stand in an upstream's path
 
 
@@ -56,6 +58,8 @@ class Target(Struct, frozen=True, kw_only=True, gc=False):
 class Group(Struct, frozen=True, gc=False):
     """Targets that compete with each other: those of one public model. Groups are asked one after the other.
 
+    `holds`: so many tokens of text, prompt and answer, one of them can hold; -1 where none answers text with text.
+    `first_ms` and `total_ms` are what first tokens and whole answers keep 19 times in 20, inf if nothing is said.
     `space` is the vector space that an embedding request's answer must lie in; "" for other requests. `ends` is the
     first day on which another model takes the place of one of them, None: none is known to end. `stream_mode` is what
     the first of the models on the way says that says any. `tier` is the place in the ladder that was met first on the
@@ -65,9 +69,11 @@ class Group(Struct, frozen=True, gc=False):
     route: str
     targets: tuple[Target, ...]
     sort: Sort
-    slo: Slo
+    first_ms: float
+    total_ms: float
     reason: str
     space: str = ""
+    holds: int = -1
     ends: date | None = None
     stream_mode: StreamMode | None = None
     tier: int = -1
@@ -77,15 +83,17 @@ class Group(Struct, frozen=True, gc=False):
 class Trail:
     """One request on its way to targets, as of `now`, and what is noted on the way.
 
-    `tierings` are the decisions of the ladders that it met, by model; `tiering` is the one that counts.
+    `text_only` see `wants_text_only`. `tierings` are the decisions of the ladders that it met, by model; `tiering` is
+    the one that counts.
     """
 
-    __slots__ = ("directives", "features", "now", "tiering", "tierings", "warnings")
+    __slots__ = ("directives", "features", "now", "text_only", "tiering", "tierings", "warnings")
 
-    def __init__(self, features: Features, directives: Directives, now: float) -> None:
+    def __init__(self, features: Features, directives: Directives, now: float, *, text_only: bool) -> None:
         self.features = features
         self.directives = directives
         self.now = now
+        self.text_only = text_only
         self.warnings: list[str] = []
         self.tierings: dict[str, Tiering] = {}
         self.tiering: Tiering | None = None
@@ -101,6 +109,15 @@ class _Walked(Struct, frozen=True, gc=False):
     warnings: tuple[str, ...]
     depends: bool
     ladder: str
+
+
+class _Succeeded(Struct, frozen=True, gc=False):
+    """A group's targets on one day, ended ones replaced, and the warnings that say so."""
+
+    group: Group
+    day: date
+    targets: tuple[Target, ...]
+    warnings: tuple[str, ...]
 
 
 class Resolver:
@@ -120,9 +137,10 @@ class Resolver:
         self._rules = rules
         self._memory = memory
         self._serving = serving
-        self._walked: dict[
-            tuple[str, int | None, int, bool, str], _Walked
-        ] = {}  # for configured names only: clients cannot make it grow
+        # both for configured names only: clients cannot make them grow
+        self._walked: dict[tuple[str, int | None, int, bool, _Because], _Walked] = {}
+        self._fixed: dict[_Because, dict[str, _Walked]] = {"": {}, "fallback": {}}  # those no request leads elsewhere
+        self._succeeded: dict[str, _Succeeded] = {}
         self._named: dict[str, tuple[Target, ...]] = {}  # direct targets that clients asked for
         self._targets = {
             name: tuple(self._target(target) for target in targets)
@@ -137,19 +155,22 @@ class Resolver:
 
         Notes in `trail` what was served under another name, and what a ladder decided. Raises UnknownModelError.
         """
-        walked = self._resolve(trail.features.model, trail, "")
+        walked = self._found(trail.features.model, trail, "")
+        if walked.warnings:
+            trail.warnings += walked.warnings
         group = walked.group
         trail.tiering = trail.tierings.get(walked.ladder) if walked.ladder else None
         if not trail.directives.allow_fallbacks:
             yield group
             return
         # the caller's names are looked up at once: a wrong one is an error even when nobody needs it
-        wanted = [self._resolve(name, trail, f"fallback {name}").group for name in trail.directives.fallbacks]
+        wanted = [self._fallback(name, trail) for name in trail.directives.fallbacks]
         yield group
         yield from wanted
         own = self._settings.models.get(group.route)
-        for name in own.fallbacks if own else ():
-            yield self._resolve(name, trail, f"fallback {name}").group
+        if own is not None:
+            for name in own.fallbacks:
+                yield self._fallback(name, trail)
 
     def tier(self, tiering: Tiering, tier: int, trail: Trail) -> Group:
         """The targets of one tier of a ladder, whatever the ladder has decided."""
@@ -165,13 +186,23 @@ class Resolver:
         """
         if group.ends is None or day < group.ends:
             return group
-        targets = []
-        for target in group.targets:
-            current = self._current(target, day)
-            if current is not target:
-                warnings.append(f"model={target.model} is served by {current.model}")
-            targets.append(current)
-        return replace(group, targets=tuple(targets))
+        succeeded = self._succeeded.get(group.route)
+        if succeeded is None or succeeded.group.targets is not group.targets or succeeded.day != day:
+            if len(self._succeeded) >= _MAX_NAMED:
+                self._succeeded.clear()
+            succeeded = self._succeeded[group.route] = self._on(day, group)
+        warnings += succeeded.warnings
+        return replace(group, targets=succeeded.targets)
+
+    def _on(self, day: date, group: Group) -> _Succeeded:
+        """The same, looked up anew."""
+        targets = tuple([self._current(target, day) for target in group.targets])
+        notes = [
+            f"model={target.model} is served by {current.model}"
+            for target, current in zip(group.targets, targets, strict=True)
+            if current is not target
+        ]
+        return _Succeeded(group, day, targets, tuple(notes))
 
     def _current(self, target: Target, day: date) -> Target:
         for _ in range(_MAX_HOPS):
@@ -188,24 +219,31 @@ class Resolver:
             )
         return target
 
-    def _resolve(self, name: str, trail: Trail, because: str) -> _Walked:
-        """Where `name` leads, with its warnings noted."""
-        walked = self._found(name, trail, because)
+    def _fallback(self, name: str, trail: Trail) -> Group:
+        """The targets of a fallback; what was served under another name is noted."""
+        walked = self._found(name, trail, "fallback")
         if walked.warnings:
             trail.warnings += walked.warnings
-        return walked
+        return walked.group
 
-    def _found(self, name: str, trail: Trail, because: str) -> _Walked:
+    def _found(self, name: str, trail: Trail, because: _Because) -> _Walked:
         """Where `name` leads. Where only its own rules and tiers depend on the request, the way is walked once."""
+        walked = self._fixed[because].get(name)
+        if walked is not None:
+            return walked
         model = self._settings.models.get(name)
-        place = self._rules.first_match(name, trail.features) if model is not None and model.rules else None
-        tier = self._tier_of(model, trail) if model is not None and model.tiers and place is None else -1
+        if model is None:
+            return self._walk(name, trail, because)
+        place = self._rules.first_match(name, trail.features) if model.rules else None
+        tier = self._tier_of(model, trail) if model.tiers and place is None else -1
         key = (name, place, tier, tier >= 0 and trail.features.own_thinking, because)
         walked = self._walked.get(key)
         if walked is None:
             walked = self._walk(name, trail, because)
-            if model is not None and not walked.depends:
+            if not walked.depends:
                 self._walked[key] = walked
+                if not model.rules and not model.tiers:
+                    self._fixed[because][name] = walked
         return walked
 
     def _tier_of(self, model: ModelSettings, trail: Trail) -> int:
@@ -213,22 +251,23 @@ class Resolver:
         found = trail.tierings.get(model.name)
         if found is None:
             features = trail.features
-            held = self._memory.held(model.name, features, trail.now)
+            held = self._memory.held(model.name, features, trail.now) if features.thread else 0
 
-            def obstacle(tier: int) -> str:
-                return self._obstacle(self._found(model.tiers[tier].use, trail, "").group, features)
+            def obstacle(tier: TierSettings) -> str:
+                return self._obstacle(tier.use, trail)
 
             found = trail.tierings[model.name] = decide(model, features, trail.directives.cost_quality, held, obstacle)
         return found.tier
 
-    @staticmethod
-    def _obstacle(group: Group, features: Features) -> str:
-        """Why no target of a group can serve a request with the answer it asks for; empty when one can."""
-        reason = ""
+    def _obstacle(self, name: str, trail: Trail) -> str:
+        """Why no target of a tier's model can serve a request with the answer it asks for; empty when one can."""
+        features, group = trail.features, self._found(name, trail, "").group
         needed = features.prompt_tokens + features.max_tokens
-        plain = wants_text_only(features)
+        if trail.text_only and needed <= group.holds:
+            return ""
+        reason = ""
         for target in group.targets:
-            refusal = None if plain and target.chats else target.unable(features, features.prompt_tokens)
+            refusal = None if trail.text_only and target.chats else target.unable(features, features.prompt_tokens)
             if refusal is not None:
                 reason = refusal.reason
             elif needed > target.info.context_tokens:
@@ -237,10 +276,10 @@ class Resolver:
                 return ""
         return reason
 
-    def _walk(self, name: str, trail: Trail, because: str) -> _Walked:
+    def _walk(self, name: str, trail: Trail, because: _Because) -> _Walked:
         """Follow aliases, rules, tiers and `use` to targets, noting each step."""
         settings, features, asked = self._settings, trail.features, name
-        reasons, warnings = [because] if because else [], list[str]()
+        reasons, warnings = [f"{because} {name}"] if because else [], list[str]()
         sort: Sort | None = None
         mode: StreamMode | None = None
         ladder, tier, effort = "", -1, ""
@@ -326,7 +365,10 @@ class Resolver:
 
 def _group(route: str, targets: tuple[Target, ...], sort: Sort, slo: Slo, reason: str) -> Group:
     ends = [end for target in targets if (end := _end(target.info)) is not None]
-    return Group(route, targets, sort, slo, reason, ends=min(ends, default=None))
+    first_ms = math.inf if slo.ttft_p95_ms is None else float(slo.ttft_p95_ms)
+    total_ms = math.inf if slo.total_p95_ms is None else float(slo.total_p95_ms)
+    holds = max((target.info.context_tokens for target in targets if target.chats), default=-1)
+    return Group(route, targets, sort, first_ms, total_ms, reason, holds=holds, ends=min(ends, default=None))
 
 
 def _end(info: ModelInfo) -> date | None:

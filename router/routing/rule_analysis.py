@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import call
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -96,8 +97,8 @@ class Classifier(Struct, frozen=True):
     names: tuple[str, ...]
     classes: tuple[Callable[[Any], Hashable], ...]
 
-    def __call__(self, values: Sequence[object]) -> Hashable:
-        return tuple([class_of(value) for class_of, value in zip(self.classes, values, strict=True)])
+    def key(self, values: Sequence[object]) -> Hashable:
+        return tuple(map(call, self.classes, values))
 
 
 def _class_of(kind: VariableType, literals: set[int | str]) -> Callable[[Any], Hashable]:

@@ -99,7 +99,7 @@ class CompiledRules:
         values = rules.read(features)
         if rules.classify is None:
             return self._evaluate(rules, values)
-        key = rules.classify(values)
+        key = rules.classify.key(values)
         try:
             return rules.known[key]
         except KeyError:

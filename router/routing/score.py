@@ -24,7 +24,7 @@ class _Length:
         self._log_least = math.log(least)
         self._slope = weight / math.log(most / least)
 
-    def __call__(self, amount: int) -> float:
+    def part(self, amount: int) -> float:
         if amount <= self._least:
             return 0.0
         if amount >= self._most:
@@ -43,9 +43,10 @@ _EFFORT: Mapping[str, float] = {
 
 def score_of(features: Features) -> Score:
     """Grows with the question, the conversation and the answer asked for; a higher effort never lowers it."""
-    question, conversation = _QUESTION(features.question_bytes), _CONVERSATION(features.prompt_bytes)
-    output = _OUTPUT(features.max_tokens) if features.max_tokens else 0.0
+    question, conversation = _QUESTION.part(features.question_bytes), _CONVERSATION.part(features.prompt_bytes)
+    output = _OUTPUT.part(features.max_tokens) if features.max_tokens else 0.0
     tools = _PARALLEL_TOOLS if features.parallel_tools and features.tools > 1 else 0.0
     effort = _EFFORT.get(features.reasoning_effort, 0.0) if features.reasoning_effort else 0.0
     total = question + conversation + output + tools + effort
-    return Score(0.0 if total < 0.0 else min(total, 1.0), question, conversation, output, tools, effort)
+    value = 0.0 if total < 0.0 else total if total < 1.0 else 1.0
+    return Score(value, question, conversation, output, tools, effort)

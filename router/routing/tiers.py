@@ -7,14 +7,18 @@ from router.routing.budget import Allowance
 from router.routing.ladder import Tiering
 from router.routing.plan import Features
 from router.routing.score import score_of
-from router.settings.values import ModelSettings
+from router.settings.values import ModelSettings, TierSettings
 
 _REMEMBERED_S = 3600.0
 _MAX_REMEMBERED = 20_000  # conversations
 
 
 def decide(
-    model: ModelSettings, features: Features, cost_quality: float | None, held: int, obstacle: Callable[[int], str]
+    model: ModelSettings,
+    features: Features,
+    cost_quality: float | None,
+    held: int,
+    obstacle: Callable[[TierSettings], str],
 ) -> Tiering:
     """The tier of one request. `held` is what its conversation has had, `obstacle(tier)` why a tier cannot serve.
 
@@ -24,37 +28,35 @@ def decide(
     tiers = model.tiers
     quality = model.cost_quality if cost_quality is None else cost_quality
     score = score_of(features)
-    scored = tier_for(score.value, quality, len(tiers))
-    limit = min(features.max_tier or len(tiers), len(tiers)) - 1
-    first = min(max(scored, held), limit)
+    limit = len(tiers) - 1
+    first = scored = tier_for(score.value, quality, len(tiers))
+    if features.max_tier and features.max_tier <= limit:
+        limit = features.max_tier - 1
+    if held > first:
+        first = held
+    if first > limit:
+        first = limit
     note = ""
     if first != scored:
         note = ", the most for this key" if first < scored else ", as before in this conversation"
     tier = first
-    reason = obstacle(first)
+    reason = obstacle(tiers[first])
     if reason:
         others = (*range(first + 1, limit + 1), *range(first - 1, -1, -1))
-        tier = next((other for other in others if not obstacle(other)), first)
+        tier = next((other for other in others if not obstacle(tiers[other])), first)
         if tier != first:
             note = f" ({tiers[first].use}: {reason})"
     if features.own_thinking and tiers[tier].reasoning_effort:
         note += ", thinking as asked for"
-    return Tiering(
-        model=model.name,
-        tiers=tiers,
-        tier=tier,
-        scored=scored,
-        limit=limit,
-        score=score,
-        cost_quality=quality,
-        note=note,
-    )
+    return Tiering(model.name, tiers, tier, scored, limit, score, quality, note)
 
 
 def tier_for(score: float, cost_quality: float, tiers: int) -> int:
     """The tier of a score: `cost_quality` 0 always gives the first, 1 the last, 0.5 divides the scores evenly."""
-    place = score + 2 * cost_quality - 1
-    return max(0, min(tiers - 1, int(place * tiers)))
+    tier = int((score + 2 * cost_quality - 1) * tiers)
+    if tier < 0:
+        return 0
+    return tier if tier < tiers else tiers - 1
 
 
 class TierMemory:

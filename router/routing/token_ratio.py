@@ -12,7 +12,7 @@ _MEMORY = 0.99  # of a sample by the next one: about the last hundred count
 _PRIOR_TOKENS = 1000.0  # the guess counts as one prompt of that length
 _LEAST_TOKENS = 100  # of shorter prompts the frame around them is measured, not the text
 _MOST_TOKENS = 10_000  # one long prompt is one kind of text, however long
-MOST = 4.0  # times the guess, or a quarter of it: beyond that something else is counted than what was sent
+MOST = 4  # times the guess, or a quarter of it: beyond that something else is counted than what was sent
 
 
 class TokenRatio:

@@ -1,6 +1,7 @@
 """What each able target of a model would cost and take for one request, and what health has against asking it."""
 
 import math
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -14,7 +15,6 @@ from router.routing.options import WELL, Ask, Option, Standing
 from router.routing.plan import Excluded, Features
 from router.routing.resolve import Group, Target
 from router.routing.state import SLOW_START_S, TargetState
-from router.routing.token_ratio import MOST
 
 _PICTURES = ("picture", 1000.0)  # of them no pace is kept, and a prompt makes none take longer
 _FULL = 1.0  # of `Prediction.crowd`
@@ -38,55 +38,51 @@ class Weigher:
         """
         if group.effort:  # it takes longer so
             ask = replace(ask, features=replace(ask.features, reasoning_effort=group.effort))
-        features, directives, last, now = ask.features, ask.directives, ask.last, ask.now
-        health, listings = self._health, self._listings
-        outlook = health.lengths.outlook(group.route, features, now) if features.kind == "chat" else None
-        seen = {option.row.key for option in earlier} if earlier else ()
-        longest = _longest(ask)
-        unpriced, limited, streamed = not ask.plain, ask.limited, features.stream
-        effort, longer = (
-            _PICTURES if features.kind == "image" else (features.reasoning_effort, 1000 * ask.prompt_factor)
-        )
-        first_ms, total_ms, no_slo = _slo(group, streamed=streamed)
-        blocks = bool(health.provider_blocks)
-        lazy = missing is not None and (directives.sort or group.sort) == "order"
+        features, last, now = ask.features, ask.last, ask.now
+        rows = self._rows(group, ask, earlier)
+        longest, tokens, media = ask.longest, features.prompt_tokens, features.media_tokens
+        unpriced, limited = not ask.plain, ask.limited
+        effort, longer = (features.reasoning_effort, 1000.0 * ask.prompt_factor) if ask.writes else _PICTURES
+        streamed, total_ms = features.stream, group.total_ms
+        first_ms = group.first_ms if streamed else math.inf
+        promised = total_ms < math.inf
+        full = _FULL if promised or first_ms < math.inf else math.inf
+        blocks = bool(self._health.provider_blocks)
+        lazy = missing is not None and (ask.directives.sort or group.sort) == "order"
         all_well = True
         options: list[Option] = []
-        for row in listings.rows(group, ask.day, outlook):
-            if seen and row.key in seen:
-                continue
+        for row in rows:
             if longest > row.window:
-                refusal = self._refusal(row.target, group, ask)
+                refusal = row.refusal or self._refusal(row.target, group, ask)
                 if refusal is not None:
                     excluded.append(refusal)
                     continue
-            state = row.state or listings.state(row)
-            prompt_tokens, cached = features.prompt_tokens, -1
-            factor = state.tokens.factor
+            state = row.state
+            if state is None:
+                state = self._listings.state(row)
+            factor, counted, cached = state.tokens.factor, tokens, -1
             if factor != 1.0:  # TokenRatio.prompt_tokens, without a call
-                prompt_tokens = int((prompt_tokens - features.media_tokens) * factor) + features.media_tokens
-            if last is not None and last.key == row.key:
-                cached = state.cache_hits.expected(last, prompt_tokens, now)
-            if unpriced or prompt_tokens > row.edge or cached > 0:
-                price = _exact_price(row, ask, prompt_tokens, cached)
+                counted = int((tokens - media) * factor) + media
+            if unpriced or counted > row.edge:
+                price = _exact_price(row, ask, counted, 0)
             else:
-                price = prompt_tokens * row.read_pico_usd + row.written_pico_usd
+                price = counted * row.read_pico_usd + row.written_pico_usd
+            if last is not None and last.key == row.key:
+                cached = state.cache_hits.expected(last, counted, now)
+                if cached > 0:
+                    price = _exact_price(row, ask, counted, cached)
             pace = state.latency.paces.get(effort)
             if pace is None or now - pace.made > FRESH_S:
                 pace = state.latency.pace(features, now)
-            wait_ms = pace.ttft_s * (longer * pace.slow)
+            burden_ms, keeps = longer * pace.burden_s, False
             if not streamed:
-                wait_ms += row.length[0] * pace.each_ms * pace.tpot_s
-            keeps = no_slo or (
-                pace.usual95_ms <= first_ms
-                and pace.crowd <= _FULL
-                and pace.usual95_ms + row.length[1] * pace.each95_ms <= total_ms
-            )
+                burden_ms += row.length[0] * pace.burden_each_ms
+            if pace.usual95_ms <= first_ms and pace.crowd <= full:
+                keeps = not promised or pace.usual95_ms + row.length[1] * pace.each95_ms <= total_ms
             standing = WELL
             if state.noted or blocks:
                 standing = self._standing(state, row.target.provider, features, now)
-            burden_ms = wait_ms * (1.0 + pace.crowd)
-            option = Option(ask, group, row, price, wait_ms, burden_ms, keeps, prompt_tokens, cached, pace, standing)
+            option = Option(ask, group, row, price, burden_ms, keeps, counted, cached, pace, standing)
             if limited or standing is not WELL:
                 refusal = _over_limit(option)
                 if refusal is not None:
@@ -94,11 +90,19 @@ class Weigher:
                     continue
                 all_well = all_well and standing is WELL
             options.append(option)
-            if lazy and missing is not None and option.comes_first:
-                missing -= 1
-                if missing <= 0 and not is_tight(options, features):
-                    break
+            if lazy and missing is not None and option.comes_first and _suffice(options, missing, features):
+                break
         return options, all_well
+
+    def _rows(self, group: Group, ask: Ask, earlier: list[Option]) -> Sequence[Row]:
+        """The group's targets but those weighed earlier."""
+        features = ask.features
+        outlook = self._health.lengths.outlook(group.route, features, ask.now) if features.kind == "chat" else None
+        rows = self._listings.rows(group, ask.day, outlook)
+        if not earlier:
+            return rows
+        seen = {option.row.key for option in earlier}
+        return [row for row in rows if row.key not in seen]
 
     def _refusal(self, target: Target, group: Group, ask: Ask) -> Excluded | None:
         """Why the target cannot serve such a request, or may not."""
@@ -122,24 +126,14 @@ class Weigher:
         )
 
 
-def _longest(ask: Ask) -> float:
-    """Tokens that a model may count for the prompt at most; inf where every target has to be looked at."""
-    if ask.text_only and not ask.directives.only and not ask.directives.ignore:
-        return MOST * ask.features.prompt_tokens
-    return math.inf
-
-
-def _slo(group: Group, *, streamed: bool) -> tuple[float, float, bool]:
-    """Milliseconds that first token and whole answer may take, inf if nothing is said; whether it is of both."""
-    first_ms, total_ms = group.slo.ttft_p95_ms if streamed else None, group.slo.total_p95_ms
-    if first_ms is None and total_ms is None:
-        return math.inf, math.inf, True
-    return math.inf if first_ms is None else first_ms, math.inf if total_ms is None else total_ms, False
+def _suffice(options: list[Option], missing: int, features: Features) -> bool:
+    """Whether no more of them are needed where the configuration's order decides."""
+    return sum(option.comes_first for option in options) >= missing and not is_tight(options, features)
 
 
 def _exact_price(row: Row, ask: Ask, prompt_tokens: int, cached: int) -> float:
     """Picodollars where more than two rates count; inf: unknown."""
-    usd = expected_cost(row.target.info, ask.features, prompt_tokens, row.length[0], ask.day, max(0, cached))
+    usd = expected_cost(row.target.info, ask.features, prompt_tokens, row.length[0], ask.day, cached)
     return math.inf if usd is None else float(usd * PICO_USD)
 
 
