@@ -27,6 +27,9 @@ Effect = Literal["none", "block", "failure"]
 Resend = Literal["same", "unsigned", "insist"]
 
 
+REFUSED = "connect_refused"  # the outcome of a connection that was refused
+
+
 class ProviderError(Exception):
     """One failed upstream attempt.
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from yarl import URL
 
 from providers.errors import (
+    REFUSED,
     BadResponseError,
     ProviderError,
     StreamInterruptedError,
@@ -285,7 +286,7 @@ def _transport_error(exc: BaseException, provider: str) -> ProviderError:
                 "no connection to the upstream in time", provider=provider, outcome="connect_timeout"
             )
         case aiohttp.ClientConnectorError():
-            message, outcome = "the upstream refused the connection", "connect_refused"
+            message, outcome = "the upstream refused the connection", REFUSED
         case TimeoutError():
             return UpstreamTimeoutError(
                 "no answer from the upstream in time", provider=provider, outcome="ttfb_timeout"

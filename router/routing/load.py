@@ -94,9 +94,10 @@ class Load:
     def eased(self) -> float:
         """ln of what the load explains of the time that the attempt took which ended last.
 
-        What is only supposed explains nothing: a slow server would be taken for a quick one under load.
+        What is only supposed explains little: a slow server would be taken for a quick one under load.
         """
-        return self._proven * min(_MOST, self.slope * self.ended**2)
+        said = self.slope * self.ended**2
+        return self._proven * min(_MOST, said) + (1.0 - self._proven) * min(_CAUTION, said)
 
     def observe(self, log_ratio: float) -> None:
         """The attempt that ended last took e^`log_ratio` times its median at no load."""

@@ -228,8 +228,8 @@ class Patience(Struct, frozen=True, gc=False):
 class Plan(Struct, frozen=True, kw_only=True, gc=False):
     """Who is asked, in which order, within how many seconds; whole before the first attempt.
 
-    `hedged`: the second may be started beside the first when that one is late. `tiering` is what a ladder of tiers on
-    the way has decided, if there was one.
+    `attempts`: so many may be made, if need be at the same target. `hedged`: the second may be started beside the first
+    when that one is late. `tiering` is what a ladder of tiers on the way has decided, if there was one.
     """
 
     model: str
@@ -237,6 +237,7 @@ class Plan(Struct, frozen=True, kw_only=True, gc=False):
     candidates: tuple[Candidate, ...]
     excluded: tuple[Excluded, ...] = ()
     reason: str = ""
+    attempts: int = 1
     deadline_s: float
     patience: Patience
     stream_mode: StreamMode = "live"

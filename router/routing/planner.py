@@ -154,6 +154,7 @@ class Planner:
             candidates=_with_retry(candidates, features, routing.attempts),
             excluded=tuple(excluded),
             reason=_explain(groups, healthy[0], candidates[0].prediction.total_ms, directives.sort, tiering),
+            attempts=attempts,
             deadline_s=min(patience.whole_s, (directives.deadline_ms or math.inf) / 1000),
             patience=patience,
             stream_mode=mode,
@@ -244,9 +245,9 @@ def _in_one_space(group: Group, earlier: Sequence[Group]) -> Group:
 
 
 def _with_retry(candidates: Sequence[Candidate], features: Features, attempts: int) -> tuple[Candidate, ...]:
-    """Where there are fewer than may be asked, the last is listed twice: one retry. Pictures cost too much for that."""
-    if len(candidates) < attempts and features.kind != "image":
-        return (*candidates, replace(candidates[-1], retry=True))
+    """A sole candidate is listed twice: one retry on the same target. Pictures cost too much for that."""
+    if len(candidates) == 1 and attempts > 1 and features.kind != "image":
+        return (*candidates, replace(candidates[0], retry=True))
     return tuple(candidates)
 
 

@@ -5,7 +5,9 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
-from providers.errors import ProviderError, RateLimitedError, UnavailableError
+from msgspec.structs import replace
+
+from providers.errors import REFUSED, ProviderError, RateLimitedError, UnavailableError
 from router.routing.failover import roomier
 from router.routing.health import Health
 from router.routing.hedging import Run
@@ -52,6 +54,8 @@ class Turns:
         Who has no room is passed over; when nobody else is left, the request waits for it.
         """
         health, waiting = self._health, self.waiting
+        if not waiting and self._attempts:
+            self._knock_again()
         while waiting:
             candidate = waiting.popleft()
             if self._attempts and not self._may_be_asked(candidate):
@@ -71,6 +75,13 @@ class Turns:
                 return run
             self.unasked = UnavailableError("every upstream is blocked or being probed; ask again", retry_after_s=1.0)
         return await self._wait() if self._crowded else None
+
+    def _knock_again(self) -> None:
+        """Nobody is left: ask the last one again if it refused the connection, for nothing was done there."""
+        last = self._attempts[-1]
+        refused = last.error is not None and last.error.outcome == REFUSED and not last.candidate.retry
+        if refused and not self.pictures and not self._crowded and len(self._attempts) < self._plan.attempts:
+            self.waiting.append(replace(last.candidate, retry=True))
 
     def keep_roomier(self, failed: Candidate) -> None:
         """A prompt was too long for one: ask only larger windows from now on."""

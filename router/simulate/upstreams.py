@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from providers.errors import RateLimitedError, UnavailableError
+from providers.errors import REFUSED, RateLimitedError, UnavailableError
 from router.routing.latency import prompt_factor
 from router.simulate.workload import Arrival, Luck, luck
 
@@ -105,7 +105,7 @@ class Upstreams:
         self._admitted[place].append(self._clock())
         if fate.broken:
             await asyncio.sleep(REFUSAL_S)
-            raise UnavailableError("connection refused", provider=self.targets[place].name)
+            raise UnavailableError("connection refused", provider=self.targets[place].name, outcome=REFUSED)
         first_s, writing_s = self._times(place, arrival, fate)
         self.in_flight[place] += 1
         try:

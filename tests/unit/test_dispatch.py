@@ -10,6 +10,7 @@ import pytest
 from builders import candidate, info, plan
 
 from providers.errors import (
+    REFUSED,
     AuthenticationError,
     BadRequestError,
     BadResponseError,
@@ -61,6 +62,20 @@ async def test_the_first_answer_ends_the_loop() -> None:
     found = await dispatch(plan(A, B), upstreams({"a/m": ["hello"]}, asked), real_health(), attempts)
     assert (found.value, found.served_by, asked) == ("hello", A, ["a/m"])
     assert [each.outcome for each in attempts] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempts", "last"),
+    [(REFUSED, 3, ["a/m", "b/m", "b/m"]), (REFUSED, 2, ["a/m", "b/m"]), ("overloaded", 3, ["a/m", "b/m"])],
+)
+async def test_who_refused_the_connection_is_asked_again_when_nobody_else_is_left(
+    outcome: str, attempts: int, last: list[str]
+) -> None:
+    asked: list[str] = []
+    script: dict[str, list[Step]] = {"a/m": [DOWN], "b/m": [UnavailableError("x", outcome=outcome) for _ in range(3)]}
+    with pytest.raises(AllAttemptsFailedError):
+        await dispatch(plan(A, B, attempts=attempts), upstreams(script, asked), real_health(), [])
+    assert asked == last
 
 
 FAILING_OVER = [

@@ -91,7 +91,7 @@ def test_a_conversation_stays_where_its_prompt_is_cached_and_others_go_to_the_ch
 def test_leaving_costs_what_the_cache_would_have_saved() -> None:
     found = desk()
     answer(found, "a/m", used())
-    warm, cold, _ = found.plan(TALK).candidates
+    warm, cold = found.plan(TALK).candidates
     assert warm.expected_cost_usd == Decimal(5000 * 1 + 250) / 10**6 + Decimal(5000) / 10**7
     assert cold.expected_cost_usd == Decimal("0.9") * (10_000 + 250) / 10**6
     assert warm.reason == "about 5000 tokens of the prompt in its cache"
