@@ -260,7 +260,7 @@ def test_the_operators_limit_stops_the_further_round(turnout: Callable[..., Turn
 
 
 def test_no_picture_is_begun_that_the_deadline_has_no_time_for(turnout: Callable[..., Turnout]) -> None:
-    router = turnout(CONFIG)
+    router = turnout(CONFIG, sandbox=SandboxConfig(latency={EDITOR: Latency(image_ms=1200)}))
     answer = ask(router, "A barn. score: 3, 9", {"critique": 1}, {"deadline_ms": 3000})  # the catalogue says 10 s
     assert told(answer) == "enhance=no further round: no time is left"
     assert enhance_of(answer)["scores"] == [3.0]
