@@ -22,6 +22,7 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
+from raising import raised
 
 BASE_URL, API_KEY = sys.argv[1:3]
 MODEL = "gemini-3.8-flash"
@@ -83,17 +84,6 @@ def png(red: int, *, alpha: bool = False) -> bytes:
 
 def is_png(data: bytes) -> bool:
     return data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR" and len(data) > 500
-
-
-def raised(kind: type[Exception], ask: Callable[[], Any]) -> Any:
-    """The exception that `ask` raises, which must be exactly `kind`."""
-    try:
-        answer = ask()
-    except Exception as exc:
-        if type(exc) is not kind:
-            raise
-        return exc
-    raise AssertionError(f"nothing was raised; the answer was {answer!r}")
 
 
 def check_status(error: Any, status: int, type_: str, code: str | None, param: str | None = None) -> None:

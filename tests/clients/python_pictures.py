@@ -19,6 +19,7 @@ from typing import Any
 
 import openai
 from openai import OpenAI
+from raising import raised
 
 BASE_URL, API_KEY, ROWS = sys.argv[1:4]
 SIDE, SIZE = 64, "1024x1024"
@@ -56,17 +57,6 @@ def check(answer: Any, count: int) -> None:
     sizes = [measured(base64.b64decode(item.b64_json, validate=True)) for item in answer.data]
     assert answer.size == sizes[0], (answer.size, sizes)
     assert answer.output_format == "png"
-
-
-def raised(kind: type[Exception], ask: Callable[[], Any]) -> Any:
-    """The exception that `ask` raises, which must be exactly `kind`."""
-    try:
-        answer = ask()
-    except Exception as exc:
-        if type(exc) is not kind:
-            raise
-        return exc
-    raise AssertionError(f"nothing was raised; the answer was {str(answer)[:200]}")
 
 
 def refused(ask: Callable[[], Any], code: str, *params: str | None) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
+from raising import raised
 
 BASE_URL, API_KEY = sys.argv[1:3]
 MODEL = "gemini-3.8-flash"
@@ -65,17 +66,6 @@ def png() -> str:
     rows = zlib.compress((b"\0" + bytes([200, 80, 120]) * 8) * 8)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     return "data:image/png;base64," + base64.b64encode(data).decode()
-
-
-def raised(kind: type[Exception], act: Callable[[], Any]) -> Any:
-    """The exception that `act` raises, which must be exactly `kind`."""
-    try:
-        answer = act()
-    except Exception as exc:
-        if type(exc) is not kind:
-            raise
-        return exc
-    raise AssertionError(f"nothing was raised; the answer was {answer!r}")
 
 
 def check_status(error: Any, status: int, type_: str, code: str, param: str | None = None) -> None:
