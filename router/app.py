@@ -73,7 +73,7 @@ def create_app(settings: Settings, clock: Callable[[], float] = time.monotonic) 
         clock,
         retry_share=routing.retry_budget,
         hedge_share=routing.hedge.max_extra,
-        gates=provider_gates(settings.providers.values()),
+        gates=provider_gates(settings.providers.values(), settings.routing.replicas),
         queue=routing.queue,
     )
     fetch = settings.fetch

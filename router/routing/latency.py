@@ -198,7 +198,7 @@ class LatencyModel:
         self._tpot = DecayedLogNormal(info.tpot_ms / 1000)
         self._images: dict[Asked, DecayedLogNormal] = {}
         self.first_slow, self.rate_slow = Slowdown(), Slowdown()
-        self.load = Load(own=gate is not None)
+        self.load = Load(own=gate is not None, capacity=0.0 if gate is None else gate.capacity)
         self._slow = (1.0, 1.0)
         self._judged = -math.inf
         self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000

@@ -53,6 +53,11 @@ class Gate:
     def is_full(self, now: float) -> bool:
         return self.held + 1 > self.rule.limit(now)
 
+    @property
+    def capacity(self) -> float:
+        """How much under way makes answers take twice as long, 0 if nobody has told."""
+        return self.rule.capacity if isinstance(self.rule, Gradient) else 0.0
+
     def took(self, log_ratio: float) -> None:
         """An answer took e^`log_ratio` times what it takes without load."""
         if isinstance(self.rule, Gradient):
@@ -132,12 +137,13 @@ class Gradient:
 
     The limit shrinks by as much as answers are slower than usual beyond a tolerance, and grows by a little headroom
     otherwise. What is usual is learned only while little is under way, or an overload that lasts would become usual.
-    Timeouts and refusals cut it as they cut `Aimd`.
+    Timeouts and refusals cut it as they cut `Aimd`. `capacity` see `Gate`.
     """
 
-    __slots__ = ("_cut_at", "_limit", "_most", "_samples", "_usual")
+    __slots__ = ("_cut_at", "_limit", "_most", "_samples", "_usual", "capacity")
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, most: int = _MOST, capacity: float = 0.0) -> None:
+        self.capacity = capacity
         self._most = float(most)
         self._limit = min(_FIRST, self._most)
         self._usual = 0.0
@@ -167,13 +173,17 @@ class Gradient:
         self._limit = min(self._most, max(_LEAST, limit + _SMOOTHING * (wanted - limit)))
 
 
-def provider_gates(providers: Iterable[ProviderSettings]) -> dict[str, Gate]:
-    """The gates that exist from the start, by provider: a number to keep to, or a server that can be overloaded."""
+def provider_gates(providers: Iterable[ProviderSettings], replicas: int = 1) -> dict[str, Gate]:
+    """The gates that exist from the start, by provider: a number to keep to, or a server that can be overloaded.
+
+    A server's capacity is shared by `replicas` of this router, each of which has one place at least.
+    """
     gates: dict[str, Gate] = {}
     for provider in providers:
         most = provider.max_concurrency
         if provider.self_hosted and (most is None or most > _LEAST):
-            gates[provider.name] = Gate(Gradient(_MOST if most is None else most))
+            capacity = max(1.0, provider.capacity / replicas) if provider.capacity else 0.0
+            gates[provider.name] = Gate(Gradient(_MOST if most is None else most, capacity))
         elif most is not None:
             gates[provider.name] = Gate(Fixed(most))
     return gates

@@ -10,6 +10,8 @@ from router.routing.plan import Prediction
 _MEMORY = 0.998  # of a sample by the next one: about the last five hundred count
 _SUPPOSED = 0.1  # slope of a server of one's own: eight routers that each see two under way had better spread
 _SUPPOSED_WEIGHT = 50.0  # in squares of the square of what is under way: at five under way, one sample outweighs it
+_TOLD_WEIGHT = 2.0  # the same of a slope that follows from a capacity, times its square: right within a third or so
+_TOLD_TRUST = 0.3  # the share of such a slope that needs no proof
 _MOST = 3.0  # of ln: what is predicted beyond what was seen must not run away
 _CAUTION = 0.4  # of ln: more than that is not put down to what is only supposed
 _DOUBT = 2.1  # three standard deviations of ln(time), 0.7 with prompts of all lengths: of a slope over sqrt(xx)
@@ -31,24 +33,31 @@ class Load:
     """Attempts under way at one target, and how its answers slow down as they become more.
 
     The slope is that of ln(time) over the square of what was under way: 1 + (n/c)^3 looks like that from a half to
-    three times of c. A server of one's `own` is supposed to slow down until it shows that it does not. With a public
-    one it is the other way round: one caller is hardly ever the load there.
+    three times of c. A server of one's `own` is supposed to slow down until it shows that it does not, more surely so
+    if its `capacity` is told: how much under way makes it take twice as long (0: nobody knows). With a public one it is
+    the other way round: one caller is hardly ever the load there.
     """
 
     __slots__ = (
-        "_mean_x", "_mean_y", "_most", "_proven", "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy",
-        "ended", "own", "slope",
+        "_mean_x", "_mean_y", "_most", "_most_supposed", "_proven", "_supposed", "_supposed_weight", "_trusted",
+        "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy", "ended", "own", "slope",
     )  # fmt: skip
 
-    def __init__(self, *, own: bool) -> None:
+    def __init__(self, *, own: bool, capacity: float = 0.0) -> None:
         self.own = own
+        self._supposed = _SUPPOSED if own else 0.0
+        self._supposed_weight, self._trusted, self._most_supposed = _SUPPOSED_WEIGHT, 0.0, _CAUTION
+        if capacity:
+            self._supposed = math.log(2.0) / capacity**2
+            self._supposed_weight = _TOLD_WEIGHT / self._supposed**2
+            self._trusted, self._most_supposed = _TOLD_TRUST, _MOST
         self._waiting: dict[int, Waiting] = {}
         self._writing = 0.0
         self._writing_at = 0.0
         self._weight = self._mean_x = self._mean_y = self._xx = self._xy = 0.0
-        self.slope = _SUPPOSED if own else 0.0
-        self._proven = 0.0  # the share of `slope` that samples leave no doubt of
-        self._most = _CAUTION
+        self.slope = self._supposed
+        self._proven = self._trusted  # the share of `slope` that samples leave no doubt of
+        self._most = self._most_supposed
         self.ended = 0.0  # what was under way when the attempt that ended last began
 
     def began(self, key: int, prediction: Prediction, streamed: bool, now: float, writing_s: float) -> None:
@@ -87,7 +96,7 @@ class Load:
         """What one more attempt takes from all others together, as a share of its own time.
 
         n times the derivative of ln(time) by n. At 1 as many are served as can be: n over the time falls from there on.
-        Only what was seen counts: what is supposed is a caution of each request, and no reason to spare others.
+        Only what was seen or told counts: what is supposed is a caution of each request, no reason to spare others.
         """
         return 2.0 * strain * self._proven
 
@@ -111,11 +120,11 @@ class Load:
 
     def work_out(self) -> None:
         """Set `slope` to what the samples say; what is supposed fades as they come."""
-        total = self._xx + _SUPPOSED_WEIGHT
+        total = self._xx + self._supposed_weight
         certain = max(0.0, (self._xy - _DOUBT * math.sqrt(self._xx)) / total)
-        self.slope = max(0.0, (self._xy + _SUPPOSED_WEIGHT * _SUPPOSED) / total) if self.own else certain
-        self._proven = certain / self.slope if self.slope else 0.0
-        self._most = _MOST - (_MOST - _CAUTION) * _SUPPOSED_WEIGHT / total
+        self.slope = max(0.0, (self._xy + self._supposed_weight * self._supposed) / total) if self.own else certain
+        self._proven = max(self._trusted, certain / self.slope if self.slope else 0.0)
+        self._most = _MOST - (_MOST - self._most_supposed) * self._supposed_weight / total
 
     def late(self, now: float) -> Iterator[tuple[float, float]]:
         """(started, ln of the ratio so far) of attempts that should have ended; of the oldest few."""

@@ -83,6 +83,7 @@ def build_routing(shape: RoutingShape) -> RoutingSettings:
         deadline_s=seconds(shape.deadline_ms, shape.deadline_s, _ROUTING.deadline_s),
         image_deadline_s=seconds(shape.image_deadline_ms, shape.image_deadline_s, _ROUTING.image_deadline_s),
         attempts=shape.attempts or _ROUTING.attempts,
+        replicas=shape.replicas or _ROUTING.replicas,
         retry_budget=_ROUTING.retry_budget if shape.retry_budget is None else shape.retry_budget,
         queue=_queue(shape.queue),
         hedge=Hedge(enabled=shape.hedge.enabled, max_extra=extra),
@@ -196,6 +197,7 @@ def _provider(
         idle_timeout_s=seconds(shape.idle_timeout_ms, shape.idle_timeout_s, default.idle_timeout_s),
         max_concurrency=shape.max_concurrency,
         self_hosted=_is_self_hosted(shape, default.base_url) if shape.self_hosted is None else shape.self_hosted,
+        capacity=shape.capacity,
         options=ProviderOptions(
             cloud=cloud,
             gemini=build_gemini(shape.gemini),
@@ -223,7 +225,7 @@ def _address(shape: ProviderShape, cloud: Cloud | None) -> str:
 def _is_self_hosted(shape: ProviderShape, base_url: str) -> bool:
     """Whether this is a model server of the operator's own, by what it is or by where it is. A key speaks against it:
     what asks for one on a private address is as often a gateway to public APIs, which must not be held back."""
-    if shape.type in ("stable-diffusion", "comfyui"):
+    if shape.capacity or shape.type in ("stable-diffusion", "comfyui"):
         return True
     host = urlsplit(base_url).hostname
     return shape.api_key is None and shape.vertex is None and host is not None and is_private_host(host)

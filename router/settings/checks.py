@@ -42,6 +42,7 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
     for at, name in _helpers(settings):
         problems += _reference_problems(settings, document, declared, at, name)
     problems += _circles(settings, document)
+    problems += _capacity_problems(settings, document)
     problems += space_problems(settings, document)
     problems += google_problems(settings.providers, document)
     problems += azure_problems(settings.providers, document)
@@ -51,6 +52,13 @@ def find_problems(settings: Settings, document: Document, declared: Declared) ->
     if not declared.providers and declared.readable:
         problems.append(document.problem((), "no providers: name at least one under 'providers'"))
     return problems
+
+
+def _capacity_problems(settings: Settings, document: Document) -> Iterator[Problem]:
+    for provider in settings.providers.values():
+        if provider.capacity and not provider.self_hosted:
+            loc = ("providers", provider.name, "capacity")
+            yield document.problem(loc, "only a self_hosted server gets slower the more it has")
 
 
 def _bucket_problems(settings: Settings, document: Document) -> Iterator[Problem]:

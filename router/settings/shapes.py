@@ -138,6 +138,12 @@ class ProviderShape(Shape):
         description="A server that gets slower the more it has: its limit follows how much. Default: true for types "
         "stable-diffusion and comfyui, and for a private base_url without api_key.",
     )
+    capacity: Int | None = Field(
+        default=None,
+        ge=1,
+        description="Requests at once, of all routers together, that make its answers take twice as long. It is then "
+        "self_hosted. Default: learned.",
+    )
     organization: Text | None = Field(default=None, description="OpenAI organization id.")
     model_prefix: Prefix | None = Field(
         default=None, description="What litellm calls the provider, for type litellm: `anthropic/`."
@@ -279,6 +285,9 @@ class RoutingShape(Shape):
     )
     idle_timeout_s: Duration | None = Field(default=None, description="`idle_timeout_ms` in seconds.")
     attempts: Int | None = Field(default=None, ge=1, le=10, description="Attempts per request. Default 3.")
+    replicas: Int | None = Field(
+        default=None, ge=1, description="Routers that share the upstreams, this one included. Default 1."
+    )
     retry_budget: Float | None = Field(
         default=None, ge=0, le=1, description="Share of requests that may be retries. Default 0.1."
     )

@@ -105,7 +105,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
 
     `idle_timeout_s` bounds the gap between two reads, so also the wait for the first byte of a plain answer.
     `max_concurrency` is how many requests (of pictures: calls) it may have at once; None: as many as it takes, or as
-    its kind is known to admit. `self_hosted`: it has no quota to refuse by but gets slower the more it has.
+    its kind is known to admit. `self_hosted`: it has no quota to refuse by but gets slower the more it has. `capacity`
+    is how many at once, of all routers together, make its answers take twice as long; None: nobody has told.
     """
 
     name: str
@@ -118,6 +119,7 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
     idle_timeout_s: float = 120.0
     max_concurrency: int | None = None
     self_hosted: bool = False
+    capacity: int | None = None
     options: ProviderOptions = ProviderOptions()
     line: int = 0
 
@@ -242,12 +244,14 @@ class RoutingSettings(Struct, frozen=True, kw_only=True):
     """How far the router goes for one request. `deadline_s` covers every attempt, back-off and hedge together.
 
     `retry_budget` is the share of requests that may cost further attempts. `ttft_timeout_s` bounds one attempt's wait
-    for its first chunk, `idle_timeout_s` every later gap in what a stream brings (comments do not count).
+    for its first chunk, `idle_timeout_s` every later gap in what a stream brings (comments do not count). `replicas` is
+    how many such routers there are: each sees only its own part of what is under way.
     """
 
     deadline_s: float = 120.0
     image_deadline_s: float = 300.0
     attempts: int = 3
+    replicas: int = 1
     retry_budget: float = 0.1
     queue: QueueSettings = QueueSettings()
     hedge: Hedge = Hedge()

@@ -40,7 +40,8 @@ PUBLISHED: Mapping[str, RuleMaker] = {
 }
 DEFAULT = (ORACLE, OURS, *PUBLISHED)
 HEDGED = "turnout-hedged"
-NAMES = (*DEFAULT, *ABLATIONS, HEDGED)
+TOLD = "turnout-told"
+NAMES = (*DEFAULT, *ABLATIONS, HEDGED, TOLD)
 
 
 def player(
@@ -53,6 +54,8 @@ def player(
         return Turnout(scenario, upstreams, clock, seed)
     if name == HEDGED:
         return Turnout(scenario, upstreams, clock, seed, hedged=True)
+    if name == TOLD:
+        return Turnout(scenario, upstreams, clock, seed, told=True)
     if name in ABLATIONS:
         return Turnout(scenario, upstreams, clock, seed, ABLATIONS[name])
     return Follower(PUBLISHED[name], scenario.replicas, upstreams, clock, seed)

@@ -47,15 +47,17 @@ class Turnout:
         ablation: Ablation = WHOLE,
         *,
         hedged: bool = False,
+        told: bool = False,
     ) -> None:
-        """`hedged` switches on what is off by default: second attempts beside late ones."""
-        settings = _settings(scenario, Hedge(enabled=hedged))
+        """`hedged` switches on what is off by default: second attempts beside late ones. `told`: the configuration says
+        what each target takes, and how many routers there are."""
+        settings = _settings(scenario, Hedge(enabled=hedged), told=told)
         rules = compile_rules(settings)
         jitter = random.Random(f"jitter/{seed}")  # noqa: S311  a simulation
         health, strip = ablation
         share, providers = settings.routing.hedge.max_extra, settings.providers.values()
         self._healths = [
-            health(clock, jitter.uniform, hedge_share=share, gates=provider_gates(providers))
+            health(clock, jitter.uniform, hedge_share=share, gates=provider_gates(providers, settings.routing.replicas))
             for _ in range(scenario.replicas)
         ]
         for each in self._healths:
@@ -108,7 +110,7 @@ class Turnout:
         )
 
 
-def _settings(scenario: Scenario, hedge: Hedge) -> Settings:
+def _settings(scenario: Scenario, hedge: Hedge, *, told: bool) -> Settings:
     """A configuration with one model that all targets of the scenario serve."""
     targets = tuple(TargetSettings(provider=target.name, model="m") for target in scenario.targets)
     return Settings(
@@ -118,12 +120,13 @@ def _settings(scenario: Scenario, hedge: Hedge) -> Settings:
                 type="openai",
                 base_url="http://127.0.0.1:9/v1",
                 self_hosted=target.capacity is not None,
+                capacity=round(target.capacity) if told and target.capacity is not None else None,
             )
             for target in scenario.targets
         },
         models={MODEL: ModelSettings(name=MODEL, targets=targets, sort=scenario.sort, slo=scenario.slo)},
         catalogue={f"{target.name}/m": _info(target) for target in scenario.targets},
-        routing=RoutingSettings(hedge=hedge),
+        routing=RoutingSettings(hedge=hedge, replicas=scenario.replicas if told else 1),
     )
 
 

@@ -64,6 +64,51 @@ def test_without_an_slo_time_does_not_matter_and_the_cheapest_is_asked() -> None
     assert {first(under_way, sort="cost") for under_way in range(0, 40, 5)} == {"a/quick"}
 
 
+def told(capacity: float, under_way: int) -> float:
+    """How many times slower the next answer of a server is expected to be of which nothing else is known."""
+    load = Load(own=True, capacity=capacity)
+    for key in range(under_way):
+        load.began(key, USUAL, True, 0.0, 1.0)
+    return math.exp(load.strain(0.0, 1.0))
+
+
+def test_a_server_is_expected_to_be_twice_as_slow_at_the_capacity_that_was_told() -> None:
+    assert [told(capacity, int(capacity)) for capacity in (1.0, 5.0, 40.0)] == pytest.approx([2.0, 2.0, 2.0])
+    assert told(40.0, 4) < 1.01 < 1.5 < told(5.0, 4)
+
+
+def test_the_roomier_of_two_servers_gets_more_of_the_first_burst_when_it_is_told() -> None:
+    def burst(**capacities: int) -> list[int]:
+        found = Desk(settings(model("chat", "a/quick", "b/calm", sort="latency"), catalogue=CATALOGUE))
+        for name, (provider, target) in {"quick": ("a", "quick"), "calm": ("b", "calm")}.items():
+            latency = found.health.target(provider, target, CATALOGUE[name]).latency
+            latency.load = Load(own=True, capacity=float(capacities.get(name, 0)))
+        asked = []
+        for _ in range(20):
+            asked.append(found.plan(STREAM).candidates[0])  # an attempt is known by its candidate while that lives
+            found.health.admit(asked[-1], streamed=True)
+        models = [candidate.model for candidate in asked]
+        return [models.count("quick"), models.count("calm")]
+
+    roomy, narrow = burst(quick=16, calm=4), burst(quick=4, calm=16)
+    assert roomy[0] > roomy[1] > 0
+    assert narrow[1] > narrow[0] > 0
+    assert burst() == [20, 0], "who is told nothing fills the quicker one"
+
+
+def test_answers_outweigh_a_capacity_that_was_told_wrong() -> None:
+    load = Load(own=True, capacity=3.0)
+    for before in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9) * 6:
+        for key in range(before + 1):
+            load.began(key, USUAL, True, 0.0, 1.0)
+        load.over(before)
+        load.observe(math.log(1 + (before / CAPACITY) ** 3))
+        for key in range(before):
+            load.over(key)
+    load.work_out()
+    assert load.slope == pytest.approx(math.log(2) / CAPACITY**2, rel=0.5)
+
+
 def test_what_is_only_supposed_of_load_never_makes_a_target_full() -> None:
     found = Desk(settings(model("chat", "a/quick", "b/calm", slo=Slo(ttft_p95_ms=60_000.0)), catalogue=CATALOGUE))
     load = found.health.target("a", "quick", CATALOGUE["quick"]).latency.load

@@ -180,6 +180,14 @@ def test_a_gate_stands_where_the_configuration_says_so_and_nowhere_else() -> Non
     assert [gates[name].rule.limit(0.0) for name in ("counted", "own", "own-counted", "own-single")] == [3, 20, 8, 1]
 
 
+@pytest.mark.parametrize(("capacity", "replicas", "each"), [(None, 8, 0.0), (12, 1, 12.0), (12, 8, 1.5), (4, 8, 1.0)])
+def test_routers_share_what_a_server_takes_and_each_has_a_place(
+    capacity: int | None, replicas: int, each: float
+) -> None:
+    own = provider("own", self_hosted=True, capacity=capacity)
+    assert provider_gates([own], replicas)["own"].capacity == each
+
+
 def test_a_gate_is_full_when_one_more_would_be_too_many() -> None:
     gate = Gate(refused_at(11), held=6)
     assert gate.rule.limit(0.0) == pytest.approx(7.7)

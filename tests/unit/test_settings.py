@@ -69,6 +69,10 @@ BAD = [
     ("queue below none", GOOD + "routing: {queue: {size: -1}}\n", 6, "routing.queue.size", "greater"),
     ("a wait twice", GOOD + "routing: {queue: {max_wait_s: 1, max_wait_ms: 1}}\n", 6, "routing.queue", "keep one"),
     ("nothing at once", GOOD.replace("/v1\"", "/v1\", max_concurrency: 0"), 2, "providers.up.max_concurrency", "1"),
+    ("no place at all", GOOD.replace("/v1\"", "/v1\", capacity: 0"), 2, "providers.up.capacity", "1"),
+    ("a public API's capacity", GOOD.replace("/v1\"", "/v1\", capacity: 9, self_hosted: false"), 2,
+     "providers.up.capacity", "self_hosted"),
+    ("no router", GOOD + "routing: {replicas: 0}\n", 6, "routing.replicas", "1"),
     ("stream mode unknown", GOOD + "routing: {stream_mode: mend}\n", 6, "routing.stream_mode", "one of live"),
     ("helper unknown", GOOD + "images: {enhance: {rewrite_model: chad}}\n", 6, "images.enhance.rewrite_model",
      "unknown model 'chad'; did you mean 'chat'?"),
@@ -373,6 +377,7 @@ def test_what_is_fetched_for_callers_is_bounded_and_can_be_switched_off(tmp_path
         ('{type: openai, base_url: "http://127.0.0.1:8000/v1", api_key: "k"}', False),
         ('{type: openai, base_url: "http://127.0.0.1:8000/v1", self_hosted: false}', False),
         ('{type: openai, api_key: "k", self_hosted: true}', True),
+        ('{type: openai, api_key: "k", capacity: 12}', True),
         ("{type: stable-diffusion}", True),
         ('{type: litellm, api_key: "k", model_prefix: "anthropic/"}', False),
     ],
@@ -382,6 +387,14 @@ def test_a_server_of_ones_own_is_known_by_type_or_by_a_private_address_without_a
 ) -> None:
     found = load_settings(write(tmp_path, GOOD.replace("models:", f"  it: {provider}\nmodels:")), {})
     assert found.providers["it"].self_hosted is own
+
+
+def test_what_a_server_takes_and_who_shares_it_is_read_from_the_environment_too(tmp_path: Path) -> None:
+    text = GOOD.replace('/v1"', '/v1", capacity: "${TAKES}"') + 'routing: {replicas: "${ROUTERS}"}\n'
+    found = load_settings(write(tmp_path, text), {"TAKES": "12", "ROUTERS": "8"})
+    assert (found.providers["up"].capacity, found.routing.replicas) == (12, 8)
+    found = load_settings(write(tmp_path, GOOD), {})
+    assert (found.providers["up"].capacity, found.routing.replicas) == (None, 1)
 
 
 def test_limits_and_the_queue_are_read_with_their_units(tmp_path: Path) -> None:

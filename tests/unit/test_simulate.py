@@ -23,7 +23,7 @@ from router.simulate.campaign import planned, simulate
 from router.simulate.figures import quantile
 from router.simulate.measure import estimate
 from router.simulate.played import FAILED_WAIT_S
-from router.simulate.players import NAMES, ORACLE, OURS
+from router.simulate.players import NAMES, ORACLE, OURS, TOLD
 from router.simulate.plots import draw_plots
 from router.simulate.report import print_report
 from router.simulate.run import play, play_one
@@ -308,6 +308,13 @@ def test_a_report_can_be_drawn(tmp_path: Path) -> None:
     files = draw_plots(simulate([CALM], [OURS], 2), tmp_path)
     assert [file.name for file in files] == ["s1-regret.svg", "s1-share.svg"]
     assert all("<svg" in file.read_text() for file in files)
+
+
+def test_eight_routers_that_are_told_what_servers_take_serve_bursts_nearly_as_one_that_sees_all() -> None:
+    runs = [play(SCENARIOS["s6x8"], [ORACLE, OURS, TOLD], seed) for seed in range(4)]
+    regret = {name: sum(run[name].p95 / run[ORACLE].p95 - 1 for run in runs) / len(runs) for name in (OURS, TOLD)}
+    assert regret[TOLD] < 0.1
+    assert regret[TOLD] < 0.5 * regret[OURS]
 
 
 def test_a_burst_in_which_every_target_once_collapsed_is_lived_through() -> None:
