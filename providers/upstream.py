@@ -22,7 +22,7 @@ from providers.errors import (
 )
 from providers.timer import Limit
 
-_JSON = {"content-type": "application/json"}
+_JSON = "application/json"
 
 ErrorFrom = Callable[[int, Mapping[str, str], bytes], ProviderError]
 
@@ -158,14 +158,18 @@ class Upstream:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError(f"the upstream client of {self.provider} is not open")
-        data: bytes | io.BytesIO | aiohttp.FormData | None = body
+        data: aiohttp.BytesPayload | io.BytesIO | aiohttp.FormData | None
         limit_s, timeout = self._idle_timeout_s, self._timeout
         if isinstance(body, bytes):
-            headers = {**_JSON, **headers} if headers else _JSON
             if len(body) > _WRITE_WHOLE_BYTES:
                 data, limit_s, timeout = io.BytesIO(body), math.inf, self._upload_timeout
-        elif body is not None:
-            limit_s, timeout = math.inf, self._upload_timeout
+                headers = {"content-type": _JSON, **(headers or {})}
+            else:  # told its type here, the client need not guess one, nor merge headers for it
+                data = aiohttp.BytesPayload(body, content_type=_JSON)
+        else:
+            data = body
+            if body is not None:
+                limit_s, timeout = math.inf, self._upload_timeout
         url = _url(self.base_url, path)
         try:
             with Limit(limit_s):

@@ -2,10 +2,11 @@
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 import msgspec
 import orjson
+from msgspec import Struct
 
 from providers.batches import all_or_none, in_batches
 from providers.catalogue import Catalogue, ModelInfo, lookup
@@ -47,6 +48,16 @@ _PREFIXES = ("google/", "gemini/", "models/")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 
 
+class _Target(Struct, frozen=True):
+    """What holds for every request to one model: its id in Google's URLs and their path, what it takes, and where its
+    thought signatures are valid."""
+
+    model: str
+    path: str
+    info: ModelInfo
+    origin: str
+
+
 class GeminiProvider:
     """Chat and pictures by `generateContent`. A key is a fixed header (`x-goog-api-key`) of `upstream`; `tokens` gives
     Google Cloud's headers instead. `terms` say which API it is and what the operator chose. `signatures` remembers what
@@ -74,7 +85,7 @@ class GeminiProvider:
         self._terms = terms
         self._tokens = tokens
         self._signatures = signatures
-        self._known: dict[str, tuple[str, ModelInfo]] = {}
+        self._known: dict[str, _Target] = {}
 
     async def load_media(self, request: ChatRequest) -> None:
         """Fetch what the messages name by URL, once for all attempts. Raises BadRequestError naming the part."""
@@ -84,16 +95,16 @@ class GeminiProvider:
     async def complete(self, request: ChatRequest, model: str) -> ChatResponse:
         """The whole answer. `n` choices are as many concurrent calls; one that fails ends them all."""
         try:
-            model, info = self._model(model)
+            target = self._target(model)
             count = _choices(request)
             if names_media(request):
                 request = await self._with_media(request)
-            recall = self._recall(request, info)
-            translated = to_generate_content(request, info, self._terms, recall)
+            recall = self._recall(request, target)
+            translated = to_generate_content(request, target.info, self._terms, recall)
             body = _encoded(translated.body)
             if count == 1:
-                return await self._one(body, translated, recall, model)
-            return _merged(await all_or_none([self._one(body, translated, recall, model) for _ in range(count)]))
+                return await self._one(body, translated, recall, target)
+            return _merged(await all_or_none([self._one(body, translated, recall, target) for _ in range(count)]))
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
             raise
@@ -101,13 +112,13 @@ class GeminiProvider:
     async def stream(self, request: ChatRequest, model: str) -> ChatStream:
         """An open stream. `n` choices are as many upstream streams, interleaved by index."""
         try:
-            model, info = self._model(model)
+            target = self._target(model)
             count = _choices(request)
             if names_media(request):
                 request = await self._with_media(request)
-            recall = self._recall(request, info)
-            translated = to_generate_content(request, info, self._terms, recall)
-            sources = await self._open(model, translated, count)
+            recall = self._recall(request, target)
+            translated = to_generate_content(request, target.info, self._terms, recall)
+            sources = await self._open(target, translated, count)
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
             raise
@@ -126,20 +137,20 @@ class GeminiProvider:
         ]
         extra = translators[0].extra
         if count == 1:
-            stream = ChatStream(reads[0], aclose, model=model, warnings=translated.warnings, extra=extra)
+            stream = ChatStream(reads[0], aclose, model=target.model, warnings=translated.warnings, extra=extra)
         else:
             merged = Interleaved(reads, aclose)
-            stream = ChatStream(merged, merged.aclose, model=model, warnings=translated.warnings, extra=extra)
+            stream = ChatStream(merged, merged.aclose, model=target.model, warnings=translated.warnings, extra=extra)
         return stream
 
     async def images(self, request: ImageRequest, model: str) -> ImageResponse:
         """The pictures of one upstream call; the caller fans out."""
         try:
-            model, info = self._model(model)
-            translated = to_image_content(request, info, self._terms)
-            answer = await self._post(model, _encoded(translated.body), translated)
-            per_call = info.image.per_call if info.image else 1
-            return from_image_content(answer.body, model=model, warnings=translated.warnings, per_call=per_call)
+            target = self._target(model)
+            translated = to_image_content(request, target.info, self._terms)
+            answer = await self._post(target, _encoded(translated.body), translated)
+            per_call = target.info.image.per_call if target.info.image else 1
+            return from_image_content(answer.body, model=target.model, warnings=translated.warnings, per_call=per_call)
         except ProviderError as exc:
             exc.provider = exc.provider or self.name
             # Google charges nothing for what it answers with 4xx or 5xx, its own 504 included
@@ -149,10 +160,10 @@ class GeminiProvider:
     async def embeddings(self, request: EmbeddingRequest, model: str) -> EmbeddingResponse:
         """A vector for every input, by `batchEmbedContents`: at most 100 inputs in one call, several calls for more."""
         try:
-            model, info = self._model(model)
+            target = self._target(model)
             if self._terms.cloud is not None:
                 raise UnsupportedFieldError("embeddings are not asked of Google Cloud, only of the Gemini API")
-            able = info.embedding
+            model, able = target.model, target.info.embedding
             inputs: Sequence[str | tuple[int, ...]] = request.inputs
 
             async def ask(some: Sequence[str | tuple[int, ...]]) -> EmbeddingResponse:
@@ -160,7 +171,7 @@ class GeminiProvider:
                 translated = to_batch_embed(part, model)
                 path = f"/models/{model}:batchEmbedContents"
                 answer = await self._upstream.post(path, _encoded(translated.body), error_from)
-                return from_batch_embed(answer.body, part, model, info, translated.warnings)
+                return from_batch_embed(answer.body, part, model, target.info, translated.warnings)
 
             size = min(able.max_inputs, MAX_PER_CALL) if able else MAX_PER_CALL
             return joined(await in_batches(inputs, size, ask))
@@ -172,8 +183,8 @@ class GeminiProvider:
         await self.load_media(request)
         return inlined(request)
 
-    def _model(self, model: str) -> tuple[str, ModelInfo]:
-        """The model's id in Google's URLs, and what it takes; remembered for those of the catalogue."""
+    def _target(self, model: str) -> _Target:
+        """Remembered for the models of the catalogue."""
         found = self._known.get(model)
         if found is not None:
             return found
@@ -183,55 +194,57 @@ class GeminiProvider:
         if not _MODEL.fullmatch(bare) or ".." in bare:
             raise BadRequestError("this is not the name of a model", param="model", code="invalid_value")
         info = lookup(self._models, self.name, bare)
+        target = _Target(bare, self._terms.path(bare), info, self._terms.origin(info.family, self.name))
         if info.known:
-            self._known[model] = (bare, info)
-        return bare, info
+            self._known[model] = target
+        return target
 
-    def _recall(self, request: ChatRequest, info: ModelInfo) -> Recall:
-        origin = self._terms.origin(info.family, self.name)
-        return Recall(self._signatures, request.caller, origin, unsigned=request.unsigned)
+    def _recall(self, request: ChatRequest, target: _Target) -> Recall:
+        return Recall(self._signatures, request.caller, target.origin, unsigned=request.unsigned)
 
-    async def _one(self, body: bytes, translated: Translated, recall: Recall, model: str) -> ChatResponse:
-        answer = await self._post(model, body, translated)
+    async def _one(self, body: bytes, translated: Translated, recall: Recall, target: _Target) -> ChatResponse:
+        answer = await self._post(target, body, translated)
         reading = translated.reading
-        response = from_generate_content(answer.body, model=model, mint=_mint, reading=reading, recall=recall)
+        response = from_generate_content(answer.body, model=target.model, mint=_mint, reading=reading, recall=recall)
         return msgspec.structs.replace(response, warnings=translated.warnings) if translated.warnings else response
 
-    async def _post(self, model: str, body: bytes, translated: Translated) -> UpstreamResponse:
-        path = f"{self._terms.path(model)}:generateContent"
-        tokens, headers = self._tokens, translated.headers
-        if tokens is not None:
-            headers = {**headers, **await tokens.headers()}
+    def _post(self, target: _Target, body: bytes, translated: Translated) -> Awaitable[UpstreamResponse]:
+        path = f"{target.path}:generateContent"
+        if self._tokens is None:
+            return self._upstream.post(path, body, error_from, headers=translated.headers)
+        return self._post_with(self._tokens, path, body, translated.headers)
+
+    async def _post_with(
+        self, tokens: TokenSource, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> UpstreamResponse:
+        headers = {**headers, **await tokens.headers()}
         try:
             return await self._upstream.post(path, body, error_from, headers=headers)
         except AuthenticationError:
-            self._forget_token()
+            tokens.forget()
             raise
 
-    async def _stream(self, model: str, body: bytes, translated: Translated) -> ByteStream:
-        path = f"{self._terms.path(model)}:streamGenerateContent?alt=sse"
+    async def _stream(self, target: _Target, body: bytes, translated: Translated) -> ByteStream:
+        path = f"{target.path}:streamGenerateContent?alt=sse"
         tokens, headers = self._tokens, translated.headers
         if tokens is not None:
             headers = {**headers, **await tokens.headers()}
         try:
             return await self._upstream.stream(path, body, error_from, headers=headers)
         except AuthenticationError:
-            self._forget_token()
+            if tokens is not None:
+                tokens.forget()
             raise
 
-    def _forget_token(self) -> None:
-        if self._tokens is not None:
-            self._tokens.forget()
-
-    async def _open(self, model: str, translated: Translated, count: int) -> list[ByteStream]:
+    async def _open(self, target: _Target, translated: Translated, count: int) -> list[ByteStream]:
         """All streams or none: one that could not be opened closes the others."""
         body = _encoded(translated.body)
         if count == 1:
-            return [await self._stream(model, body, translated)]
+            return [await self._stream(target, body, translated)]
         opened: list[ByteStream] = []
 
         async def one() -> ByteStream:
-            source = await self._stream(model, body, translated)
+            source = await self._stream(target, body, translated)
             opened.append(source)
             return source
 
@@ -244,6 +257,8 @@ class GeminiProvider:
 
 
 def _choices(request: ChatRequest) -> int:
+    if "n" not in request.fields:
+        return 1
     count = fields.integer(request.fields, "n")
     if count is None:
         return 1

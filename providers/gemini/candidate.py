@@ -16,6 +16,10 @@ from providers.gemini.signatures import signed
 from providers.gemini.translated import Reading
 from providers.types import JsonObject, JsonValue
 
+_SIDE_FIELDS = frozenset(
+    {"groundingMetadata", "citationMetadata", "urlContextMetadata", "logprobsResult", "continuationToken"}
+)
+
 Mint = Callable[[], str]
 
 
@@ -96,7 +100,7 @@ class CandidateReader:
             finish_reason=reason,
             native=self.native,
             logprobs={"content": self._logprobs, "refusal": None} if self._logprobs else None,
-            searches=searches(self._grounding, by_query=self._reading.searches_by_query),
+            searches=searches(self._grounding, by_query=self._reading.searches_by_query) if self._grounding else 0,
         )
 
     def _extra(self) -> JsonObject:
@@ -117,6 +121,8 @@ class CandidateReader:
         native = native_reason(candidate.get("finishReason"))
         if native is not None:
             self.native = native
+        if _SIDE_FIELDS.isdisjoint(candidate):  # as in nearly every chunk
+            return
         for key, kept in (
             ("groundingMetadata", self._grounding),
             ("citationMetadata", self._citations),

@@ -13,7 +13,7 @@ from providers.catalogue import ModelInfo
 from providers.gemini.arguments import written_arguments
 from providers.gemini.fields import refuse
 from providers.gemini.lenient import as_list, as_object, as_text
-from providers.gemini.parts import by_url, content_parts, text_part, text_parts
+from providers.gemini.parts import by_url, content_parts, plain_parts, text_part, text_parts
 from providers.gemini.results import Call, gather
 from providers.gemini.signature_cache import NO_RECALL, Recall, beside, call_key, picture_key
 from providers.gemini.signatures import (
@@ -30,6 +30,7 @@ from providers.types import JsonObject, JsonValue
 
 _PLACEHOLDER = "."  # a first user turn where the conversation has none: no words the model would answer
 _CONTINUE = "Continue."
+_TOLD = ("user", "system", "developer")
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
@@ -105,7 +106,17 @@ class _Assembly:
 
     def add(self, messages: Sequence[JsonObject], position: int) -> int:
         """Take the message at `position`, and the results that belong to it; gives the position of the next."""
-        message, where = messages[position], f"messages[{position}]"
+        message = messages[position]
+        if isinstance(message, dict) and isinstance(content := message.get("content"), str):
+            role = message.get("role")
+            if role in _TOLD:  # nearly all: a bare text cannot be wrong, so no error needs to know where it stands
+                parts = plain_parts(content)
+                if role == "user":
+                    self.builder.add("user", parts)
+                else:
+                    self._instruct(parts)
+                return position + 1
+        where = f"messages[{position}]"
         if not isinstance(message, dict):
             raise refuse("a message must be an object", where, "invalid_type")
         match message.get("role"):

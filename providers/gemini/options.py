@@ -21,6 +21,14 @@ _MAX_STOPS = 5
 _INT32 = 0x7FFFFFFF
 _RESOLUTIONS = frozenset({"LOW", "MEDIUM", "HIGH"})
 _ANSWERS = {"text": "TEXT", "image": "IMAGE", "audio": "AUDIO"}
+# Most requests name few options: a group of which none is named is not gone through.
+_DECODING = frozenset(
+    {
+        "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "stop", "seed", "logprobs",
+        "top_logprobs", "logit_bias",
+    }
+)  # fmt: skip
+_ANSWERING = frozenset({"modalities", "audio"})
 
 
 def generation_config(
@@ -34,6 +42,30 @@ def generation_config(
     maximum = _max_output(request, info, warnings)
     if maximum is not None:
         config["maxOutputTokens"] = maximum
+    if not _DECODING.isdisjoint(request):
+        _decoding(request, info, config, warnings, options)
+    thinking = thinking_config(request, google, info, maximum, warnings)
+    if thinking:
+        config["thinkingConfig"] = thinking
+    if info.kind == "image" or not _ANSWERING.isdisjoint(request):
+        _modalities(request, info, config, warnings)
+    if google or "image_config" in request:
+        _pictures(request, google, info, config, warnings)
+    if google:
+        resolution = google.get("media_resolution") or google.get("mediaResolution")
+        if resolution:
+            config["mediaResolution"] = _resolution(resolution)
+    return config
+
+
+def _decoding(
+    request: Mapping[str, JsonValue],
+    info: ModelInfo,
+    config: JsonObject,
+    warnings: list[str],
+    options: GeminiOptions,
+) -> None:
+    """How tokens are chosen, and where they end."""
     _sampling(request, info, config, warnings)
     _penalties(request, info, config, warnings)
     stops = _stop_sequences(request)
@@ -49,15 +81,6 @@ def generation_config(
             warnings.append(f"{name}=dropped")
     if request.get("logit_bias"):
         warnings.append("logit_bias=dropped")
-    thinking = thinking_config(request, google, info, maximum, warnings)
-    if thinking:
-        config["thinkingConfig"] = thinking
-    _modalities(request, info, config, warnings)
-    _pictures(request, google, info, config, warnings)
-    resolution = google.get("media_resolution") or google.get("mediaResolution")
-    if resolution:
-        config["mediaResolution"] = _resolution(resolution)
-    return config
 
 
 def _resolution(asked: JsonValue) -> str:

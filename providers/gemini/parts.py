@@ -57,6 +57,11 @@ def text_part(text: str) -> JsonObject:
     return {"text": text}
 
 
+def plain_parts(text: str) -> list[JsonValue]:
+    """The parts of a content that is one text; none for an empty one (Google refuses it)."""
+    return [{"text": text}] if text else []
+
+
 def content_parts(content: JsonValue, where: str, *, part_resolution: bool) -> list[JsonValue]:
     """The parts of one message's `content`, in order; empty texts are left out (Google refuses them).
 
@@ -66,7 +71,7 @@ def content_parts(content: JsonValue, where: str, *, part_resolution: bool) -> l
     if content is None:
         return []
     if isinstance(content, str):
-        return [text_part(content)] if content else []
+        return plain_parts(content)
     if not isinstance(content, list):
         raise refuse("message content must be a string or an array of parts", where, "invalid_type")
     parts: list[JsonValue] = []

@@ -39,6 +39,7 @@ _GOOGLE_FIELDS = frozenset(
         "media_resolution", "mediaResolution", "image_config", "imageConfig",
     }
 )  # fmt: skip
+_KNOWN = _READ | IGNORED
 _TIERS = {"flex": "flex", "priority": "priority", "fast": "priority"}
 _USUAL_TIERS = frozenset({"auto", "default", "standard", "scale"})
 _CACHE_NAME = re.compile(r"(projects/[\w:.-]{1,64}/locations/[\w-]{1,32}/)?cachedContents/[A-Za-z0-9_-]{1,128}", re.A)
@@ -69,15 +70,18 @@ def to_generate_content(
     config = generation_config(asked, google, info, warnings, terms.options)
     if request.stream:
         refuse_streamed_file(asked)
-    shape, told = json_config(
-        asked,
-        info,
-        with_tools=tooling.declared > 0,
-        warnings=warnings,
-        policy=terms.options.json_with_tools,
-        with_maps=any("googleMaps" in as_object(tool) for tool in tooling.tools),
-    )
-    config.update(shape)
+    shape: JsonObject = {}
+    told: list[str] = []
+    if "response_format" in asked:
+        shape, told = json_config(
+            asked,
+            info,
+            with_tools=tooling.declared > 0,
+            warnings=warnings,
+            policy=terms.options.json_with_tools,
+            with_maps=any("googleMaps" in as_object(tool) for tool in tooling.tools),
+        )
+        config.update(shape)
     body: JsonObject = {"contents": list(talk.contents)}
     system = talk.system + [{"text": words} for words in told]
     if system:
@@ -89,7 +93,8 @@ def to_generate_content(
     if config:
         body["generationConfig"] = config
     headers = _add_settings(asked, google, body, warnings, terms)
-    warnings.extend(_unknown(asked))
+    if not _KNOWN.issuperset(asked):
+        warnings.extend(_unknown(asked))
     if request.strict:
         refuse_losses(warnings)
     reading = _reading(asked, tooling, info, json_text=bool(shape or told))
@@ -118,6 +123,8 @@ def _reading(asked: Mapping[str, JsonValue], tooling: Tooling, info: ModelInfo, 
 
 def _google_fields(asked: Mapping[str, JsonValue], dialect: Dialect, warnings: list[str]) -> JsonObject:
     """Google's own options: `google`, or `extra_body.google` when a client sends that key literally."""
+    if "google" not in asked and "extra_body" not in asked:
+        return {}
     literal = fields.mapping(asked, "extra_body")
     google = {**fields.mapping(literal, "google", "extra_body.google"), **fields.mapping(asked, "google")}
     warnings.extend(lost("extra_body", {name: value for name, value in literal.items() if name != "google"}))
@@ -145,7 +152,8 @@ def _add_settings(
     elif tier is not None and tier not in _USUAL_TIERS:
         warnings.append("service_tier=dropped")
     add_cloud_fields(asked, google, body, terms.dialect)
-    _add_cache(google, body, warnings)
+    if google:
+        _add_cache(google, body, warnings)
     return headers
 
 
@@ -164,7 +172,7 @@ def _add_cache(google: JsonObject, body: JsonObject, warnings: list[str]) -> Non
 
 def _unknown(asked: Mapping[str, JsonValue]) -> list[str]:
     """Fields that go nowhere. Their names are the caller's text and end in a header: only plain ones are repeated."""
-    names = [name for name, value in asked.items() if value is not None and name not in _READ and name not in IGNORED]
+    names = [name for name, value in asked.items() if value is not None and name not in _KNOWN]
     if asked.get("store") is False:  # what happens anyway
         names.remove("store")
     return [f"{name}=dropped" if _PLAIN_NAME.fullmatch(name) else "unknown_field=dropped" for name in names]

@@ -16,6 +16,9 @@ from providers.gemini.translated import Reading
 from providers.gemini.usage import tier_of, usage_from_metadata
 from providers.types import ChatResponse, JsonObject, JsonValue
 
+_TEXTS = ("content", "reasoning_content")
+_SPOKEN = frozenset(_TEXTS)
+
 
 def from_generate_content(
     body: bytes, *, model: str, mint: Mint, reading: Reading | None = None, recall: Recall = NO_RECALL
@@ -27,23 +30,25 @@ def from_generate_content(
     """
     data = parsed(body)
     rules = reading or Reading()
-    candidates = [item for item in as_list(data.get("candidates")) if isinstance(item, dict)]
-    blocked = blocked_by(data)
-    if candidates:
-        ends = [
-            _choice(candidate, position, CandidateReader(rules, mint, recall))
-            for position, candidate in enumerate(candidates)
-        ]
-    elif blocked is not None:
-        ends = [(_blocked_choice(blocked), 0)]
-    else:
-        raise BadResponseError("the provider's answer holds no candidate", outcome="empty", billed=True)
+    choices: list[JsonObject] = []
+    searches = 0
+    for candidate in as_list(data.get("candidates")):
+        if isinstance(candidate, dict):
+            choice, searched = _choice(candidate, len(choices), CandidateReader(rules, mint, recall))
+            choices.append(choice)
+            searches += searched
+    if not choices:
+        blocked = blocked_by(data)
+        if blocked is None:
+            raise BadResponseError("the provider's answer holds no candidate", outcome="empty", billed=True)
+        choices.append(_blocked_choice(blocked))
+    usage = usage_from_metadata(as_object(data.get("usageMetadata")), searches)
     return ChatResponse(
         id=f"chatcmpl-{as_text(data.get('responseId')) or mint()}",
         model=as_text(data.get("modelVersion")) or model,
-        choices=[choice for choice, _ in ends],
-        usage=usage_from_metadata(as_object(data.get("usageMetadata")), sum(count for _, count in ends)),
-        extra=extra_of(data),
+        choices=choices,
+        usage=usage,
+        extra={"service_tier": usage.tier} if usage.tier else {},
     )
 
 
@@ -76,10 +81,12 @@ def extra_of(data: JsonObject) -> JsonObject:
 def joined(deltas: Sequence[JsonObject], wav_of: str | None = None) -> JsonObject:
     """One message from the deltas of one candidate; `wav_of`: audio of that type becomes a WAV file."""
     message: JsonObject = {"role": "assistant", "content": None, "refusal": None}
-    for key in ("content", "reasoning_content"):
-        pieces = [as_text(delta[key]) for delta in deltas if key in delta]
-        if pieces:
-            message[key] = "".join(pieces)
+    keys = set[str]().union(*deltas)
+    for key in _TEXTS:
+        if key in keys:
+            message[key] = "".join([as_text(delta[key]) for delta in deltas if key in delta])
+    if keys <= _SPOKEN:  # nearly all
+        return message
     for key in ("tool_calls", "images", "annotations"):
         entries: list[JsonValue] = [item for delta in deltas for item in as_list(delta.get(key))]
         if entries:

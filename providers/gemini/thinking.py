@@ -15,6 +15,7 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _BUDGETS = {"low": 1024, "medium": 8192, "high": 24576}
 _LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 _DYNAMIC = -1
+_TELLING = frozenset({"reasoning", "thinking", "reasoning_effort", "include_reasoning"})
 
 
 def thinking_config(
@@ -24,6 +25,8 @@ def thinking_config(
 
     Raises BadRequestError for an effort nobody knows.
     """
+    if not google and _TELLING.isdisjoint(request):
+        return None
     own = as_object(google.get("thinking_config") or google.get("thinkingConfig"))
     effort, budget = _asked(request, own)
     visible = _wants_thoughts(request, own)

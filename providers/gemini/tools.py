@@ -19,6 +19,7 @@ from providers.types import JsonObject, JsonValue
 
 _MAX_NAME = 64
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_TELLING = frozenset({"tools", "functions", "web_search_options"})
 _LEGAL = _LETTERS | frozenset("0123456789-")
 
 
@@ -91,6 +92,8 @@ def translate_tools(
     Raises BadRequestError for malformed tools and for a choice that names an undeclared one, UnsupportedFieldError
     when the model takes no tools or the kind is not known here.
     """
+    if _TELLING.isdisjoint(request):
+        return Tooling(names=Names())
     legacy = not request.get("tools") and bool(request.get("functions"))
     declared, built_in = _read_functions(request) if legacy else _read_tools(request, warnings)
     if request.get("web_search_options") is not None:

@@ -60,7 +60,7 @@ def from_chat_completion(
         choices=choices,
         usage=usage_from(answer.get("usage")),
         warnings=warnings,
-        extra={name: answer[name] for name in _EXTRA if answer.get(name) is not None},
+        extra={name: value for name in _EXTRA if (value := answer.get(name)) is not None},
     )
 
 

@@ -8,6 +8,8 @@ from providers.types import JsonObject, JsonValue, Usage
 _MAX_COUNT = 1_000_000_000  # more tokens than any window: a broken counter, and it would be billed
 _MAX_COST_USD = 10_000
 _USD_PER_TICK = Decimal("1e-10")  # xAI's `cost_in_usd_ticks`
+_COSTS = frozenset({"cost_in_usd_ticks", "cost"})
+_OTHER_NAMES = frozenset({"input_tokens", "output_tokens"})
 
 
 def usage_from(usage: JsonValue) -> Usage:
@@ -21,23 +23,24 @@ def usage_from(usage: JsonValue) -> Usage:
         return Usage(estimated=True)
     prompt = _first(usage, "prompt_tokens", "input_tokens")
     completion = _first(usage, "completion_tokens", "output_tokens")
-    prompt_details = _object(usage, "prompt_tokens_details", "input_tokens_details")
-    details = _object(usage, "completion_tokens_details", "output_tokens_details")
-    reasoning = _count(details.get("reasoning_tokens"))
+    read = _counts(usage, "prompt_tokens_details", "input_tokens_details")
+    written = _counts(usage, "completion_tokens_details", "output_tokens_details")
+    reasoning = written.get("reasoning_tokens", 0)
     left_out = max(0, _count(usage.get("total_tokens")) - prompt - completion) if prompt else 0
-    cached = _first(prompt_details, "cached_tokens") or _first(usage, "prompt_cache_hit_tokens", "cached_tokens")
+    cached = read.get("cached_tokens", 0) or _first(usage, "prompt_cache_hit_tokens", "cached_tokens")
+    sound = prompt and completion and _OTHER_NAMES.isdisjoint(usage)  # as in nearly all
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion + left_out,
         cached_tokens=min(cached, prompt),
         reasoning_tokens=min(max(reasoning, left_out), completion + left_out),
-        audio_prompt_tokens=_count(prompt_details.get("audio_tokens")),
-        image_prompt_tokens=_count(prompt_details.get("image_tokens")),
-        audio_completion_tokens=_count(details.get("audio_tokens")),
-        image_completion_tokens=_count(details.get("image_tokens")),
-        searches=_count(_object(usage, "server_tool_use").get("web_search_requests")),
+        audio_prompt_tokens=read.get("audio_tokens", 0),
+        image_prompt_tokens=read.get("image_tokens", 0),
+        audio_completion_tokens=written.get("audio_tokens", 0),
+        image_completion_tokens=written.get("image_tokens", 0),
+        searches=_counts(usage, "server_tool_use").get("web_search_requests", 0) if "server_tool_use" in usage else 0,
         reported_cost_usd=cost_from(usage),
-        estimated=_unusable(usage),
+        estimated=not sound and _unusable(usage),
     )
 
 
@@ -67,7 +70,7 @@ def cost_from(usage: JsonValue) -> Decimal | None:
 
     With the operator's own vendor key behind OpenRouter (`is_byok`) `cost` is only the fee; the vendor's part is added.
     """
-    if not isinstance(usage, dict):
+    if not isinstance(usage, dict) or _COSTS.isdisjoint(usage):
         return None
     ticks = money_in(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
@@ -84,6 +87,11 @@ def _first(usage: JsonObject, *names: str) -> int:
         if value is not None:
             return _count(value)
     return 0
+
+
+def _counts(usage: JsonObject, *names: str) -> dict[str, int]:
+    """What the first object under one of `names` counts. Only what it has any of: mostly that is nothing."""
+    return {name: _count(value) for name, value in _object(usage, *names).items() if value}
 
 
 def _object(usage: JsonObject, *names: str) -> JsonObject:

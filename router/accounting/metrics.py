@@ -256,7 +256,7 @@ class _Served:
     def observe(self, record: RequestRecord, served: Candidate) -> None:
         metrics, usage, cost_usd = self._metrics, record.usage, record.cost_usd
         self._duration.observe(record.duration_s)
-        self.book(usage, cost_usd, record.cost_source)
+        cost = self.book(usage, cost_usd, record.cost_source)
         if record.first_content_s is not None and record.mend is None:  # else it is another target's
             self._first.observe(record.first_content_s)
             if usage is not None and usage.completion_tokens > 1:
@@ -270,20 +270,22 @@ class _Served:
                 metrics._late.counts[*self._labels, kind] += 1
             expected = record.attempts[-1].candidate.expected_cost_usd
             if expected and cost_usd is not None and not record.interrupted:
-                self._cost_ratio.observe(float(cost_usd) / float(expected))
+                self._cost_ratio.observe(cost / float(expected))
         if record.images:
             metrics._images.counts[self._labels] += record.images
 
-    def book(self, usage: Usage | None, cost_usd: Decimal | None, source: str) -> None:
-        """The tokens and the cost of one attempt."""
+    def book(self, usage: Usage | None, cost_usd: Decimal | None, source: str) -> float:
+        """The tokens and the cost of one attempt. Gives the cost, 0 where it is unknown."""
         if usage is not None:
             self._input.observe(usage.prompt_tokens)
             self._output.observe(usage.completion_tokens)
         if cost_usd is None:
             self._metrics._unpriced.counts[self._labels] += 1
-        else:
-            provider, model = self._labels
-            self._metrics._cost.counts[provider, model, source] += float(cost_usd)
+            return 0.0
+        provider, model = self._labels
+        cost = float(cost_usd)
+        self._metrics._cost.counts[provider, model, source] += cost
+        return cost
 
 
 class _StateCollector(Collector):

@@ -5,6 +5,7 @@ are the same for all of them.
 """
 
 import math
+from collections.abc import Awaitable
 
 from msgspec.structs import replace
 
@@ -28,8 +29,8 @@ from router.routing.plan import Attempt, Candidate, Outcome, Plan
 _JSON = (b"content-type", b"application/json")
 
 
-async def answer_chat(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
-    """Plan, dispatch and answer; gives the status sent."""
+def answer_chat(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> Awaitable[int]:
+    """Plan at once, dispatch and answer when awaited; gives the status sent."""
     record = exchange.record
     record.model, record.stream, record.features = parsed.request.model, parsed.request.stream, parsed.features
     plan = record.plan = exchange.gateway.plan(parsed.features, parsed.directives)
@@ -37,7 +38,7 @@ async def answer_chat(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int
     if tiering is not None:
         health.tiers.keep(tiering.model, parsed.features, tiering.tier, health.now())
     answer = _stream(exchange, parsed, wire) if parsed.request.stream else _whole(exchange, parsed, wire)
-    return await watched(exchange, answer)
+    return watched(exchange, answer)
 
 
 async def _whole(exchange: Exchange, parsed: ParsedChat, wire: Wire) -> int:
@@ -76,19 +77,24 @@ async def complete(
     books what a filter withheld, where that fails over.
     """
 
-    async def call(candidate: Candidate) -> ChatResponse:
+    def ask(candidate: Candidate) -> Awaitable[ChatResponse]:
         provider = gateway.chat_providers[candidate.provider]
-        response = await provider.complete(asked_of(candidate, parsed.request), candidate.model)
-        if record is not None and plan.failover.content_policy:
-            response = unless_withheld(record, candidate, response)
+        return provider.complete(asked_of(candidate, parsed.request), candidate.model)
+
+    async def examined(candidate: Candidate) -> ChatResponse:
+        response = await ask(candidate)
+        if withholding is not None:
+            response = unless_withheld(withholding, candidate, response)
         if escalation is None:
             return response
         return escalation.judge(candidate, response, response.choices, response.usage)
 
-    if escalation is None:
-        outcome = await dispatch(plan, call, gateway.health, attempts, discard)
+    withholding = record if plan.failover.content_policy else None
+    if escalation is not None:
+        outcome = await escalation.dispatch(examined, discard)
     else:
-        outcome = await escalation.dispatch(call, discard)
+        call = ask if withholding is None else examined
+        outcome = await dispatch(plan, call, gateway.health, attempts, discard)
     served, tokens = outcome.served_by, outcome.value.usage.completion_tokens
     latency = gateway.health.target(served.provider, served.model, served.info).latency
     latency.observe_whole(served.asked(parsed.features), outcome.attempts[-1].duration_s, tokens, gateway.health.now())

@@ -28,7 +28,8 @@ class Authenticator:
 
     def __init__(self, keys: Iterable[ClientKey]) -> None:
         self._salt = secrets.token_bytes(32)
-        self._keys = {self._digest(key.secret.encode()): key for key in keys}
+        secrets_of = [(key.secret.encode(), key) for key in keys]
+        self._keys = {self._digest(secret): (secret, key) for secret, key in secrets_of}
 
     def identify(self, scope: Scope) -> ClientKey:
         """Whose request this is. Raises UnauthorizedError (401) or ForbiddenError (403)."""
@@ -45,10 +46,10 @@ class Authenticator:
         scheme, _, token = given.partition(b" ")
         if scheme.lower() != b"bearer" or not token or len(token) > _MAX_TOKEN_BYTES:
             raise UnauthorizedError("Incorrect API key provided.")
-        key = self._keys.get(self._digest(token))
-        if key is None or not hmac.compare_digest(key.secret.encode(), token):
+        found = self._keys.get(self._digest(token))
+        if found is None or not hmac.compare_digest(found[0], token):
             raise UnauthorizedError("Incorrect API key provided.")
-        return key
+        return found[1]
 
     def _digest(self, secret: bytes) -> bytes:
         return hashlib.blake2b(secret, key=self._salt, digest_size=32).digest()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 from starlette.types import Scope
 
 from providers.types import ChatRequest, JsonValue
@@ -59,7 +60,6 @@ _TELLING = frozenset(
 )
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _GOOGLE_THINKING = ("thinking_config", "thinkingConfig")
-_NO_MORE: Mapping[str, Any] = {}
 
 
 class ParsedChat(Struct, frozen=True):
@@ -160,7 +160,7 @@ def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw]
         media = shape.images * IMAGE_TOKENS + shape.audio * AUDIO_TOKENS + shape.files * FILE_TOKENS
     conversation = conversation_key(key.name, shape.opening, fields.get("prompt_cache_key"))
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens") or 0
-    return Features(
+    features = Features(
         kind="chat",
         model=request.model,
         prompt_bytes=prompt_bytes,
@@ -180,8 +180,8 @@ def _features(request: ChatRequest, shape: MessagesShape, raw: Mapping[str, Raw]
         affinity=affinity(request.model, request.messages_json),
         conversation=conversation,
         thread=thread_key(conversation, shape.reply),
-        **(_NO_MORE if _TELLING.isdisjoint(fields) else _told(fields)),
     )
+    return features if _TELLING.isdisjoint(fields) else replace(features, **_told(fields))
 
 
 def _told(fields: Mapping[str, JsonValue]) -> dict[str, Any]:

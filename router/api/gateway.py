@@ -121,9 +121,9 @@ class Exchange:
         self.started_response = False
         self.detached = False
 
-    async def body(self, limit_bytes: int) -> bytes:
+    def body(self, limit_bytes: int) -> Awaitable[bytes]:
         server = self.gateway.settings.server
-        return await read_body(self.scope, self.receive, limit_bytes=limit_bytes, timeout_s=server.body_timeout_s)
+        return read_body(self.scope, self.receive, limit_bytes=limit_bytes, timeout_s=server.body_timeout_s)
 
     async def start(self, status: int, headers: Headers) -> None:
         self.started_response = True
@@ -132,7 +132,8 @@ class Exchange:
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer in one go."""
         headers.append((b"content-length", b"%d" % len(body)))
-        await self.start(status, headers)
+        self.started_response = True
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
 
