@@ -44,8 +44,10 @@ class Pace(Struct, frozen=True, gc=False):
 
     `ttft_s` and `tpot_s` are what it usually takes (`*95`: 19 times in 20), the first to be multiplied by `slow`, the
     other by `each_ms` for milliseconds; `burden_s` and `burden_each_ms` are these products, times what everybody else
-    waits as well. `each95_ms`, `crowd`, `known` and `usual95_ms` are the prediction's
-    `tpot_p95_ms`, `crowd`, `known` and `usual_ttft_p95_ms`. `made`: when the oldest part of it was worked out.
+    waits as well. `each95_ms` and `known` are the prediction's `tpot_p95_ms` and `known`. `crowd` is how much one more
+    request under way takes from the others, as a share of its own time: at 1 the target serves the most it can, beyond
+    that ever less. `usual95_ms` is what the first token of a prompt of the usual length stays below. `made`: when the
+    oldest part of it was worked out.
     """
 
     made: float
@@ -66,18 +68,14 @@ class Pace(Struct, frozen=True, gc=False):
         longer = 1000.0 * prompt_factor * self.slow
         first, first95 = self.ttft_s * longer, self.ttft95_s * longer
         usual, long = length
-        writing95 = long * self.each95_ms
         return Prediction(
             first,
             first95,
             first + usual * self.each_ms * self.tpot_s,
-            first95 + writing95,
+            first95 + long * self.each95_ms,
             self.each95_ms,
             self.known,
             usual,
-            self.crowd,
-            self.usual95_ms,
-            self.usual95_ms + writing95,
         )
 
 
@@ -215,7 +213,7 @@ class LatencyModel:
             p50, p95 = self._image_class(features).quantiles(now)
             loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain(now, self._writing_s))
             median, most = p50 * loaded, p95 * loaded
-            return Prediction(median, most, median, most, usual_ttft_p95_ms=most, usual_total_p95_ms=most)
+            return Prediction(median, most, median, most)
         pace = self.paces.get(features.reasoning_effort)
         if pace is None or now - pace.made > FRESH_S:
             pace = self.pace(features, now)
@@ -225,8 +223,8 @@ class LatencyModel:
         """How quick the target is right now for such requests. One with nothing under way is kept in `paces`."""
         if features.kind == "image":
             drawn = self.predict(features, (0.0, 0.0), 1.0, now)
-            drawn_s, usual95 = drawn.ttft_ms / 1000, drawn.usual_ttft_p95_ms
-            return Pace(now, drawn_s, drawn.ttft_p95_ms / 1000, usual95_ms=usual95, burden_s=drawn_s)
+            drawn_s, usual95 = drawn.ttft_ms / 1000, drawn.ttft_p95_ms
+            return Pace(now, drawn_s, usual95 / 1000, usual95_ms=usual95, burden_s=drawn_s)
         waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
         if now - waiting.worked_out > FRESH_S:
             waiting.work_out(now)

@@ -17,7 +17,7 @@ from router.routing.resolve import Group, Target
 from router.routing.state import SLOW_START_S, TargetState
 
 _PICTURES = ("picture", 1000.0)  # of them no pace is kept, and a prompt makes none take longer
-_FULL = 1.0  # of `Prediction.crowd`
+_FULL = 1.0  # of `Pace.crowd`
 _RATE_LIMITED = "rate limited"
 
 
