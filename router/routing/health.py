@@ -80,7 +80,7 @@ class Health:
         self._targets: dict[tuple[str, str], TargetState] = {}
         self.forgotten = 0  # states of targets, so far
         self._unknown: deque[tuple[str, str]] = deque()  # those of `_targets` that no catalogue describes, oldest first
-        self.provider_blocks: dict[str, tuple[float, str]] = {}  # until when, and why
+        self._provider_blocks: dict[str, tuple[float, str]] = {}  # until when, and why
         self._probes = 0.0  # how many may be made now
         self._no_probe_before: dict[str, float] = {}  # by route; only those of the configuration have several targets
         self.lengths = OutputLengths()
@@ -95,6 +95,8 @@ class Health:
                 self._forget_unknown()
                 self._unknown.append(key)
             state = self._targets[key] = TargetState(info, self._clock(), self._gates.get(provider))
+            if provider in self._provider_blocks:
+                state.note()
         return state
 
     def _state(self, candidate: Candidate) -> TargetState:
@@ -112,7 +114,7 @@ class Health:
     def block(self, state: TargetState, provider: str, now: float) -> tuple[float, str]:
         """The same for a target at hand."""
         until, reason = state.blocked_until, state.blocked_reason
-        block = self.provider_blocks.get(provider)
+        block = self._provider_blocks.get(provider)
         if block is not None and block[0] > until:
             until, reason = block
         return (until - now, reason) if until > now else (0.0, "")
@@ -186,7 +188,7 @@ class Health:
         """
         now = self._clock()
         state = self._targets.get((candidate.provider, candidate.model)) or self._state(candidate)
-        if (state.noted or self.provider_blocks) and not self._passes(state, candidate, now):
+        if state.noted and not self._passes(state, candidate, now):
             return False
         for gate in state.gates:
             gate.held += 1
@@ -306,13 +308,13 @@ class Health:
         """An attempt was more than the target takes. It still holds its places."""
         if not any(isinstance(gate.rule, Aimd | Gradient) for gate in state.gates):
             state.gates = (*state.gates, Gate(Aimd(now), state.under_way + 1))
-            state.noted = True
+            state.note()
             self.limited = True
         for gate in state.gates:
             gate.rule.refused(gate.held, now - attempt.duration_s, now, told=told)
 
     def _failed(self, state: TargetState, attempt: Attempt, error: ProviderError, now: float, *, late: bool) -> None:
-        state.noted = True
+        state.note()
         if error.effect == "failure":
             if isinstance(error, UpstreamTimeoutError) and state.slows_down:
                 self.take_as_too_much(state, attempt, now, told=True)
@@ -328,7 +330,7 @@ class Health:
     def _block(self, state: TargetState, candidate: Candidate, error: ProviderError, now: float) -> None:
         match error:
             case QuotaExhaustedError() if error.status == _NO_CREDIT and error.retry_after_s is None:
-                self.provider_blocks[candidate.provider] = (now + _CREDIT_BLOCK_S, "out of credit")
+                self._block_provider(candidate.provider, now + _CREDIT_BLOCK_S, "out of credit")
             case RateLimitedError():
                 wait = error.retry_after_s
                 if wait is None and state.under_way and not isinstance(error, QuotaExhaustedError):
@@ -339,13 +341,20 @@ class Health:
                 state.blocked_until = max(state.blocked_until, now + min(max(wait, 0.0), _RATE_LIMIT_MAX_S))
                 state.blocked_reason = "rate limited"
             case AuthenticationError():
-                self.provider_blocks[candidate.provider] = (now + _AUTH_BLOCK_S, "our key was refused")
+                self._block_provider(candidate.provider, now + _AUTH_BLOCK_S, "our key was refused")
             case ModelNotFoundError():
                 state.blocked_until = now + _CONFIG_BLOCK_S
                 state.blocked_reason = "the upstream does not know this model"
             case _:
                 state.blocked_until = max(state.blocked_until, now + (error.retry_after_s or _RATE_LIMIT_DEFAULT_S))
                 state.blocked_reason = error.outcome
+
+    def _block_provider(self, provider: str, until: float, reason: str) -> None:
+        """Nobody there is to be asked before then."""
+        self._provider_blocks[provider] = (until, reason)
+        for (each, _), state in self._targets.items():
+            if each == provider:
+                state.note()
 
     def _count_failure(self, state: TargetState, now: float, *, late: bool = False) -> None:
         state.consecutive += 1
@@ -360,7 +369,8 @@ class Health:
         if state.tripped and (late or now < state.open_until):
             return  # failures of requests sent before it opened tell nothing new
         span = min(_OPEN_MAX_S, _OPEN_BASE_S * 2**state.opened)
-        state.tripped = state.noted = True
+        state.note()
+        state.tripped = True
         state.opened = min(state.opened + 1, 8)
         state.opened_at = now
         state.open_until = now + span * self._uniform(0.5, 1.0)

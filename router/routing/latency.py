@@ -39,16 +39,18 @@ Length = tuple[float, float]
 """Tokens of an answer: expected, and not exceeded by three of four (never less)."""
 
 
-class Pace(Struct, frozen=True, gc=False):
+class Pace(Struct, gc=False):
     """How quick a target is right now: what a prediction multiplies by the request's own figures.
 
-    `ttft_s` and `tpot_s` are what it usually takes (`*95`: 19 times in 20), the first to be multiplied by `slow`, the
-    other by `each_ms` for milliseconds; `burden_s` and `burden_each_ms` are these products, times what everybody else
-    waits as well. `each95_ms`, `crowd`, `known` and `usual95_ms` are the prediction's
-    `tpot_p95_ms`, `crowd`, `known` and `usual_ttft_p95_ms`. `made`: when the oldest part of it was worked out.
+    Holds `until` then, or something is learned, which ends it at once. `ttft_s` and `tpot_s` are what it usually takes
+    (`*95`: 19 times in 20), the first to be multiplied by `slow`, the other by `each_ms` for milliseconds; `burden_s`
+    and `burden_each_ms` are these products, times what everybody else waits as well. `each95_ms` and `known` are the
+    prediction's `tpot_p95_ms` and `known`. `crowd` is how much one more request under way takes from the others, as a
+    share of its own time: at 1 the target serves the most it can, beyond that ever less. `usual95_ms` is what the first
+    token of a prompt of the usual length stays below.
     """
 
-    made: float
+    until: float
     ttft_s: float
     ttft95_s: float
     slow: float = 1.0
@@ -66,18 +68,14 @@ class Pace(Struct, frozen=True, gc=False):
         longer = 1000.0 * prompt_factor * self.slow
         first, first95 = self.ttft_s * longer, self.ttft95_s * longer
         usual, long = length
-        writing95 = long * self.each95_ms
         return Prediction(
             first,
             first95,
             first + usual * self.each_ms * self.tpot_s,
-            first95 + writing95,
+            first95 + long * self.each95_ms,
             self.each95_ms,
             self.known,
             usual,
-            self.crowd,
-            self.usual95_ms,
-            self.usual95_ms + writing95,
         )
 
 
@@ -180,13 +178,13 @@ class LatencyModel:
         "_info",
         "_judged",
         "_longer",
+        "_paces",
         "_slow",
         "_tpot",
         "_ttft",
         "_writing_s",
         "first_slow",
         "load",
-        "paces",
         "rate_slow",
     )  # fmt: skip
 
@@ -203,7 +201,7 @@ class LatencyModel:
         self._judged = -math.inf
         self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000
         self._longer = 1.0
-        self.paces: dict[str, Pace] = {}  # by effort, while nothing is under way and nothing was learned
+        self._paces: dict[str, Pace] = {}  # by effort
 
     def predict(self, features: Features, length: Length, prompt_factor: float, now: float) -> Prediction:
         """Expected milliseconds for an answer of the expected `length`, and what they stay below 19 times in 20: of the
@@ -215,18 +213,21 @@ class LatencyModel:
             p50, p95 = self._image_class(features).quantiles(now)
             loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain(now, self._writing_s))
             median, most = p50 * loaded, p95 * loaded
-            return Prediction(median, most, median, most, usual_ttft_p95_ms=most, usual_total_p95_ms=most)
-        pace = self.paces.get(features.reasoning_effort)
-        if pace is None or now - pace.made > FRESH_S:
-            pace = self.pace(features, now)
-        return pace.prediction(length, prompt_factor)
+            return Prediction(median, most, median, most)
+        return self.pace(features, now).prediction(length, prompt_factor)
 
     def pace(self, features: Features, now: float) -> Pace:
-        """How quick the target is right now for such requests. One with nothing under way is kept in `paces`."""
+        """How quick the target is right now for such requests.
+
+        With something under way that slows it down it is worked out each time, and never holds.
+        """
         if features.kind == "image":
             drawn = self.predict(features, (0.0, 0.0), 1.0, now)
-            drawn_s, usual95 = drawn.ttft_ms / 1000, drawn.usual_ttft_p95_ms
-            return Pace(now, drawn_s, drawn.ttft_p95_ms / 1000, usual95_ms=usual95, burden_s=drawn_s)
+            drawn_s, usual95 = drawn.ttft_ms / 1000, drawn.ttft_p95_ms
+            return Pace(-math.inf, drawn_s, usual95 / 1000, usual95_ms=usual95, burden_s=drawn_s)
+        found = self._paces.get(features.reasoning_effort)
+        if found is not None and now <= found.until:
+            return found
         waiting, rate = self._ttft.get(features.reasoning_effort) or self._ttft_class(features), self._tpot
         if now - waiting.worked_out > FRESH_S:
             waiting.work_out(now)
@@ -242,10 +243,9 @@ class LatencyModel:
         ttft, ttft95 = waiting.shown
         tpot, tpot95 = rate.shown
         each, all_wait = 1000.0 * slow_rate, 1.0 + crowd
-        made = min(waiting.worked_out, rate.worked_out, self._judged)
-        usual95 = ttft95 * 1000.0 * self._longer * slow
+        strained = strain > _NOTHING
         found = Pace(
-            made,
+            -math.inf if strained else min(waiting.worked_out, rate.worked_out, self._judged) + FRESH_S,
             ttft,
             ttft95,
             slow,
@@ -254,13 +254,18 @@ class LatencyModel:
             tpot95 * each,
             crowd,
             waiting.known,
-            usual95,
+            ttft95 * 1000.0 * self._longer * slow,
             ttft * slow * all_wait,
             tpot * each * all_wait,
         )
-        if strain <= _NOTHING:
-            self.paces[features.reasoning_effort if features.reasoning_effort in EFFORTS else ""] = found
+        if not strained:
+            self._paces[features.reasoning_effort if features.reasoning_effort in EFFORTS else ""] = found
         return found
+
+    def outdate(self) -> None:
+        """What was told of the target holds no more."""
+        for pace in self._paces.values():
+            pace.until = -math.inf
 
     def slowdown(self, now: float) -> float:
         """How many times slower than usual the target is right now, by the worse of first token and writing."""
@@ -275,7 +280,7 @@ class LatencyModel:
 
     def began(self, key: int, prediction: Prediction, streamed: bool, now: float) -> None:
         """An attempt was sent; `key` names it until it is `over`."""
-        self.paces.clear()
+        self.outdate()
         self.load.began(key, prediction, streamed, now, self._writing_s)
 
     def over(self, key: int) -> None:
@@ -290,7 +295,7 @@ class LatencyModel:
 
     def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
         """A stream's first content arrived after `seconds`."""
-        self.paces.clear()
+        self.outdate()
         waiting = self._ttft_class(features)
         self.load.writes(now, self._writing_s)
         if waiting.sated(now):
@@ -302,7 +307,7 @@ class LatencyModel:
 
     def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
         """A stream wrote `output_tokens` in `seconds` after its first content."""
-        self.paces.clear()
+        self.outdate()
         self._writing_s += (seconds - self._writing_s) / _USUAL_SAMPLES
         if output_tokens >= _MIN_TPOT_TOKENS and not self._tpot.sated(now):
             each_s = max(seconds / (output_tokens - 1), 1e-6)
@@ -313,7 +318,7 @@ class LatencyModel:
 
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
         """A whole answer took `seconds`. Of chat, waiting and writing are taken to be off by the same factor."""
-        self.paces.clear()
+        self.outdate()
         if features.kind == "image":
             self._observe_image(self._image_class(features), seconds, now)
             return

@@ -4,63 +4,20 @@ Every able target is weighed, few are asked. So an `Option` holds what choosing 
 cheap to compare; what is shown and kept (`Candidate`: its prediction, its price) is made of those that were chosen.
 """
 
-from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.catalogue import ModelInfo
-from router.routing.capability import wants_text_only
+from router.routing.ask import Ask
 from router.routing.cost import expected_cost
-from router.routing.latency import Pace, prompt_factor
+from router.routing.latency import Pace
 from router.routing.listing import Row
-from router.routing.plan import Candidate, Directives, Excluded, Features, Prediction
+from router.routing.plan import Candidate, Excluded, Prediction
 from router.routing.resolve import Group
-from router.routing.token_ratio import MOST
-from router.routing.warm_cache import Last
 
-_ENDLESS = 1 << 60
 _SERVED = "served this conversation before"
-
-
-class Ask(Struct, frozen=True, gc=False):
-    """A request as every target is weighed for it: what is worked out once.
-
-    `last`: who served the conversation before. `limited`: the caller set a limit on cost or time. `longest`: how many
-    tokens a model may count for the prompt at most, `_ENDLESS` where every target has to be looked at. `plain`: it is
-    charged for the tokens of one text read and one written. `writes`: the answer is no picture. `prompt_factor` see
-    `LatencyModel.predict`.
-    """
-
-    features: Features
-    directives: Directives
-    last: Last | None
-    now: float
-    day: date
-    limited: bool
-    text_only: bool
-    longest: int
-    plain: bool
-    writes: bool
-    prompt_factor: float
-
-    @classmethod
-    def of(cls, features: Features, directives: Directives, last: Last | None, now: float, day: date) -> "Ask":
-        text_only, writes = wants_text_only(features), features.kind != "image"
-        return cls(
-            features,
-            directives,
-            last,
-            now,
-            day,
-            directives.max_cost_usd is not None or directives.max_latency_ms is not None,
-            text_only,
-            MOST * features.prompt_tokens if text_only and not (directives.only or directives.ignore) else _ENDLESS,
-            writes and features.n == 1 and not (features.media_tokens or features.service_tier or features.image_out),
-            writes,
-            prompt_factor(features),
-        )
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -93,9 +50,9 @@ class Option(Struct, frozen=True, gc=False, eq=False):
     burden_ms: float
     keeps: bool
     prompt_tokens: int
-    cached: int
     pace: Pace
-    standing: Standing
+    cached: int = -1
+    standing: Standing = WELL
 
     @property
     def info(self) -> ModelInfo:

@@ -17,7 +17,7 @@ _LONG = 0.75
 _BUCKETS = 21  # by the number's binary digits; the last one holds everything from half a million on
 _RESCALE = 1e9
 _MOST = 100.0  # hours, of an exponent
-_FRESH_S = 0.5
+OUTLOOK_S = 0.5
 _MANY = 200
 _OFTEN_S = 0.05  # of one kind with many samples twenty a second say as much as thousands
 _MAX_KINDS = 4096
@@ -109,10 +109,10 @@ class OutputLengths:
 
     def outlook(self, route: str, features: Features, now: float) -> Outlook:
         """What answers to such a request by targets of `route` are expected to be like."""
-        kind = _kind_of(features)
+        kind = kind_of(features)
         key = (route, kind, features.max_tokens)
         found = self._outlooks.get(key)
-        if found is None or not 0.0 <= now - found.made <= _FRESH_S:
+        if found is None or not 0.0 <= now - found.made <= OUTLOOK_S:
             if len(self._outlooks) >= _MAX_OUTLOOKS:
                 self._outlooks.clear()
             found = self._outlooks[key] = Outlook(self, route, kind, features.max_tokens, now)
@@ -120,7 +120,7 @@ class OutputLengths:
 
     def observe(self, route: str, model: str, features: Features, tokens: int, now: float) -> None:
         """An answer was `tokens` long. One that was cut off at its limit would have been longer."""
-        kind = _kind_of(features)
+        kind = kind_of(features)
         chain = self._chains.get((route, model, kind)) or self._chain(route, model, kind)
         finest = chain[0]
         if now - finest.last < _OFTEN_S and finest.samples >= _MANY:
@@ -166,7 +166,8 @@ class OutputLengths:
         return weight
 
 
-def _kind_of(features: Features) -> _Key:
+def kind_of(features: Features) -> tuple[str, bool, int]:
+    """What lengths are told apart by: reasoning effort, tools or none, and size of the prompt."""
     effort = features.reasoning_effort if features.reasoning_effort in EFFORTS else ""
     return effort, features.tools > 0, features.prompt_tokens.bit_length()
 

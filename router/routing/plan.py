@@ -122,9 +122,6 @@ class Prediction(Struct, frozen=True, gc=False):
     """How long a candidate is expected to take for this request, in milliseconds; `tpot` is per output token.
 
     `known`: it rests on what was seen, not on the catalogue alone. `output_tokens` is how long its answer is expected.
-    `crowd` is how much one more request under way takes from the others, as a share of its own time: at 1 the target
-    serves the most it can, beyond that ever less. `usual_*` is what a request with a prompt of the usual length would
-    take there.
     """
 
     ttft_ms: float
@@ -134,9 +131,6 @@ class Prediction(Struct, frozen=True, gc=False):
     tpot_p95_ms: float = 0.0
     known: bool = False
     output_tokens: float = 0.0
-    crowd: float = 0.0
-    usual_ttft_p95_ms: float = 0.0
-    usual_total_p95_ms: float = 0.0
 
 
 class Candidate(Struct, frozen=True, gc=False):

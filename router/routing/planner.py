@@ -13,12 +13,13 @@ from msgspec.structs import replace
 from providers.catalogue import Kind, vector_space
 from router.errors import RouterError
 from router.routing import probes
+from router.routing.ask import Ask
 from router.routing.cost import PICO_USD
 from router.routing.failover import is_tight, may_be_tight, with_room
 from router.routing.filters import limiting_field, nearest_feasible
 from router.routing.health import Health
 from router.routing.ladder import Tiering
-from router.routing.options import Ask, Option
+from router.routing.options import Option
 from router.routing.ordering import by_caller, ordered
 from router.routing.plan import Candidate, Directives, Excluded, Features, Patience, Plan
 from router.routing.resolve import Group, Resolver, Trail, shown
@@ -112,7 +113,7 @@ class Planner:
                 mode = directives.stream_mode or group.stream_mode or routing.stream_mode
                 if mode == "buffered" and features.stream:
                     features = replace(features, stream=False)  # whose caller waits for the whole of it
-                    ask = replace(ask, features=features)
+                    ask = ask.having(features)
             groups.append(group)
             options, all_well = self._weigher.weigh(group, ask, usable, excluded, None if judge_all else missing)
             found_order = ordered(options, directives.sort or group.sort, features.affinity, last)

@@ -69,6 +69,11 @@ class TargetState:
         self.in_flight = 0  # attempts that wait
         self.writing = 0  # streams whose first content is there, but not their end
 
+    def note(self) -> None:
+        """There may be a reason not to ask it like any other; who looked at it looks again."""
+        self.noted = True
+        self.latency.outdate()
+
     @property
     def under_way(self) -> int:
         """All that keeps the upstream busy for us."""

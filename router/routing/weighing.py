@@ -5,19 +5,17 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from router.routing.ask import Ask
 from router.routing.cost import PICO_USD, expected_cost
 from router.routing.failover import is_tight
 from router.routing.filters import disallowed, over_limit
 from router.routing.health import Health
-from router.routing.latency import FRESH_S
-from router.routing.listing import Listings, Row
-from router.routing.options import WELL, Ask, Option, Standing
+from router.routing.listing import UNKNOWN, Listings, Row
+from router.routing.options import WELL, Option, Standing
 from router.routing.plan import Excluded, Features
 from router.routing.resolve import Group, Target
 from router.routing.state import SLOW_START_S, TargetState
 
-_PICTURES = ("picture", 1000.0)  # of them no pace is kept, and a prompt makes none take longer
-_FULL = 1.0  # of `Prediction.crowd`
 _RATE_LIMITED = "rate limited"
 
 
@@ -37,72 +35,69 @@ class Weigher:
         good ones need not be looked at.
         """
         if group.effort:  # it takes longer so
-            ask = replace(ask, features=replace(ask.features, reasoning_effort=group.effort))
-        features, last, now = ask.features, ask.last, ask.now
-        rows = self._rows(group, ask, earlier)
-        longest, tokens, media = ask.longest, features.prompt_tokens, features.media_tokens
-        unpriced, limited = not ask.plain, ask.limited
-        effort, longer = (features.reasoning_effort, 1000.0 * ask.prompt_factor) if ask.writes else _PICTURES
-        streamed, total_ms = features.stream, group.total_ms
-        first_ms = group.first_ms if streamed else math.inf
-        promised = total_ms < math.inf
-        full = _FULL if promised or first_ms < math.inf else math.inf
-        blocks = bool(self._health.provider_blocks)
+            ask = ask.having(replace(ask.features, reasoning_effort=group.effort))
+        now, reach, tokens, longer = ask.now, ask.reach, ask.features.prompt_tokens, 1000.0 * ask.prompt_factor
+        served = None if ask.last is None else ask.last.key
         lazy = missing is not None and (ask.directives.sort or group.sort) == "order"
         all_well = True
         options: list[Option] = []
-        for row in rows:
-            if longest > row.window:
-                refusal = row.refusal or self._refusal(row.target, group, ask)
-                if refusal is not None:
-                    excluded.append(refusal)
+        for row in self._rows(group, ask, earlier):
+            pace = row.pace
+            if reach > row.reach or now > pace.until or (served is not None and row.key == served):
+                option = self._weighed(row, group, ask, excluded)
+                if option is None:
                     continue
-            state = row.state
-            if state is None:
-                state = self._listings.state(row)
-            factor, counted, cached = state.tokens.factor, tokens, -1
-            if factor != 1.0:  # TokenRatio.prompt_tokens, without a call
-                counted = int((tokens - media) * factor) + media
-            if unpriced or counted > row.edge:
-                price = _exact_price(row, ask, counted, 0)
-            else:
+                all_well = all_well and option.standing is WELL
+            else:  # nothing is to be said of it but what was already
+                factor = row.tokens.factor
+                counted = tokens if factor == 1.0 else int(tokens * factor)
                 price = counted * row.read_pico_usd + row.written_pico_usd
-            if last is not None and last.key == row.key:
-                cached = state.cache_hits.expected(last, counted, now)
-                if cached > 0:
-                    price = _exact_price(row, ask, counted, cached)
-            pace = state.latency.paces.get(effort)
-            if pace is None or now - pace.made > FRESH_S:
-                pace = state.latency.pace(features, now)
-            burden_ms, keeps = longer * pace.burden_s, False
-            if not streamed:
-                burden_ms += row.length[0] * pace.burden_each_ms
-            if pace.usual95_ms <= first_ms and pace.crowd <= full:
-                keeps = not promised or pace.usual95_ms + row.length[1] * pace.each95_ms <= total_ms
-            standing = WELL
-            if state.noted or blocks:
-                standing = self._standing(state, row.target.provider, features, now)
-            option = Option(ask, group, row, price, burden_ms, keeps, counted, cached, pace, standing)
-            if limited or standing is not WELL:
-                refusal = _over_limit(option)
-                if refusal is not None:
-                    excluded.append(refusal)
-                    continue
-                all_well = all_well and standing is WELL
+                burden_ms = longer * pace.burden_s + row.writing_ms
+                option = Option(ask, group, row, price, burden_ms, row.keeps, counted, pace)
             options.append(option)
-            if lazy and missing is not None and option.comes_first and _suffice(options, missing, features):
+            if lazy and missing is not None and option.comes_first and _suffice(options, missing, ask.features):
                 break
         return options, all_well
 
     def _rows(self, group: Group, ask: Ask, earlier: list[Option]) -> Sequence[Row]:
         """The group's targets but those weighed earlier."""
-        features = ask.features
-        outlook = self._health.lengths.outlook(group.route, features, ask.now) if features.kind == "chat" else None
-        rows = self._listings.rows(group, ask.day, outlook)
+        rows = self._listings.rows(group, ask)
         if not earlier:
             return rows
         seen = {option.row.key for option in earlier}
         return [row for row in rows if row.key not in seen]
+
+    def _weighed(self, row: Row, group: Group, ask: Ask, excluded: list[Excluded]) -> Option | None:
+        """One target, looked at in every respect; None if it is excluded."""
+        features, now = ask.features, ask.now
+        if ask.longest > row.window:
+            refusal = row.refusal or self._refusal(row.target, group, ask)
+            if refusal is not None:
+                excluded.append(refusal)
+                return None
+        state = row.state or self._listings.state(row)
+        pace = row.pace
+        if now > pace.until:
+            pace = state.latency.pace(features, now)
+            row.stand(pace, group, streamed=features.stream)
+        counted, cached = state.tokens.prompt_tokens(features), -1
+        if ask.last is not None and ask.last.key == row.key:
+            cached = state.cache_hits.expected(ask.last, counted, now)
+        if ask.plain and counted <= row.edge and cached <= 0:
+            price: float = counted * row.read_pico_usd + row.written_pico_usd
+        else:
+            price = _exact_price(row, ask, counted, max(0, cached))
+        standing = self._standing(state, row.target.provider, features, now) if state.noted else WELL
+        if state.noted:
+            row.pace = UNKNOWN
+        burden_ms = 1000.0 * ask.prompt_factor * pace.burden_s + row.writing_ms
+        option = Option(ask, group, row, price, burden_ms, row.keeps, counted, pace, cached, standing)
+        if ask.limited or standing is not WELL:
+            refusal = _over_limit(option)
+            if refusal is not None:
+                excluded.append(refusal)
+                return None
+        return option
 
     def _refusal(self, target: Target, group: Group, ask: Ask) -> Excluded | None:
         """Why the target cannot serve such a request, or may not."""

@@ -46,9 +46,11 @@ def first(under_way: int, **more: object) -> str:
 def test_a_target_is_left_before_a_request_would_wait_as_long_there_as_elsewhere() -> None:
     chosen = {under_way: first(under_way, sort="latency") for under_way in range(15)}
     left_at = next(under_way for under_way, name in chosen.items() if name == "b/calm")
-    quick, calm = (each.prediction for each in desk(left_at, sort="latency").plan(STREAM).candidates[::-1])
+    found = desk(left_at, sort="latency")
+    quick, calm = (each.prediction for each in found.plan(STREAM).candidates[::-1])
+    crowd = found.health.target("a", "quick", CATALOGUE["quick"]).latency.pace(STREAM, found.clock.now).crowd
     assert quick.ttft_ms < calm.ttft_ms, "the caller alone would wait less there"
-    assert quick.ttft_ms * (1 + quick.crowd) > calm.ttft_ms
+    assert quick.ttft_ms * (1 + crowd) > calm.ttft_ms
     assert all(name == "b/calm" for under_way, name in chosen.items() if under_way >= left_at)
 
 

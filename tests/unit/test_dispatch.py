@@ -293,7 +293,7 @@ async def test_when_nobody_may_be_asked_the_failure_says_so_and_not_that_time_ra
     health, asked = real_health(), list[str]()
     state = health.target(A.provider, A.model, A.info)
     state.blocked_until, state.blocked_reason = health.now() + 9, "rate limited"
-    state.noted = True
+    state.note()
     with pytest.raises(AllAttemptsFailedError) as caught:
         await dispatch(plan(A), upstreams({}, asked), health, [])
     assert (type(caught.value.last), caught.value.retry_after_s, asked) == (UnavailableError, 1.0, [])

@@ -661,7 +661,8 @@ def crowded(name: str, desk: Desk) -> None:
     """Let this target's one place be taken."""
     provider, _, model_name = name.partition("/")
     state = desk.health.target(provider, model_name, info(model_name))
-    state.gates, state.noted = (Gate(Fixed(1), held=1),), True
+    state.gates = (Gate(Fixed(1), held=1),)
+    state.note()
 
 
 def test_a_full_target_comes_last_and_fallbacks_before_it() -> None:
