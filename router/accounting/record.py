@@ -114,11 +114,12 @@ class RequestRecord(Struct, eq=False):
     @property
     def served_by(self) -> Candidate | None:
         """The candidate that answered, if one did."""
-        if self.given is not None:
-            return self.attempts[self.given].candidate
-        if not self.attempts:
+        attempts, given = self.attempts, self.given
+        if given is not None:
+            return attempts[given].candidate
+        if not attempts:
             return None
-        last = self.attempts[-1]
+        last = attempts[-1]
         return last.candidate if last.error is None and not last.abandoned else None
 
     def settle(

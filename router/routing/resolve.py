@@ -137,7 +137,7 @@ class Resolver:
         self._rules = rules
         self._memory = memory
         self._serving = serving
-        # both for configured names only: clients cannot make them grow
+        # for configured names only: clients cannot make it grow
         self._walked: dict[tuple[str, int | None, int, bool, _Because], _Walked] = {}
         self._fixed: dict[_Because, dict[str, _Walked]] = {"": {}, "fallback": {}}  # those no request leads elsewhere
         self._succeeded: dict[str, _Succeeded] = {}
@@ -233,7 +233,10 @@ class Resolver:
             return walked
         model = self._settings.models.get(name)
         if model is None:
-            return self._walk(name, trail, because)
+            walked, fixed = self._walk(name, trail, because), self._fixed[because]
+            if len(fixed) < _MAX_NAMED and not walked.depends and self._is_served(walked.group):
+                fixed[name] = walked
+            return walked
         place = self._rules.first_match(name, trail.features) if model.rules else None
         tier = self._tier_of(model, trail) if model.tiers and place is None else -1
         key = (name, place, tier, tier >= 0 and trail.features.own_thinking, because)
@@ -245,6 +248,10 @@ class Resolver:
                 if not model.rules and not model.tiers:
                     self._fixed[because][name] = walked
         return walked
+
+    def _is_served(self, group: Group) -> bool:
+        """Whether no provider of the group is off. One that is does not exist where a client names it."""
+        return all(self._settings.providers[target.provider].enabled for target in group.targets)
 
     def _tier_of(self, model: ModelSettings, trail: Trail) -> int:
         """What the ladder of `model` decides for this request, once."""

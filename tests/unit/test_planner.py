@@ -14,7 +14,7 @@ from router.routing.limits import Fixed, Gate
 from router.routing.plan import Attempt, Directives, Features
 from router.routing.planner import AllBlockedError, NoCandidateError
 from router.routing.rules import VARIABLES
-from router.settings.values import RoutingSettings, RuleSettings, Slo
+from router.settings.values import RoutingSettings, RuleSettings, Slo, TierSettings
 
 CHEAP, MIDDLE, DEAR = info("cheap", "1"), info("middle", "2"), info("dear", "4")
 CATALOGUE = {each.name: each for each in (CHEAP, MIDDLE, DEAR)}
@@ -134,12 +134,21 @@ def test_targets_that_clients_make_up_do_not_fill_the_memory() -> None:
     found = desk("a/cheap")
     for number in range(1100):
         assert found.names(Features(model=f"a/made-up-{number}")) == [f"a/made-up-{number}"]
-    assert len(found.planner._resolver._named) == 1000
+    resolver = found.planner._resolver
+    assert (len(resolver._named), len(resolver._fixed[""])) == (1000, 1000)
 
 
 def test_a_client_cannot_tell_a_provider_without_a_key_from_none() -> None:
     with pytest.raises(UnknownModelError):
         desk(off=("d",)).plan(Features(model="d/anything"))
+
+
+def test_nor_after_the_configuration_has_led_there() -> None:
+    tiers = (TierSettings(use="d/anything"), TierSettings(use="a/cheap"))
+    found = Desk(settings(model("chat", tiers=tiers), off=("d",)))
+    assert found.names(Features(model="chat"))[0] == "a/cheap"
+    with pytest.raises(UnknownModelError):
+        found.plan(Features(model="d/anything"))
 
 
 @pytest.mark.parametrize("where", ["fallbacks", "use"])
