@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
+from itertools import chain
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -150,7 +151,7 @@ class Resolver:
             )
         }
 
-    def groups(self, trail: Trail) -> Iterator[Group]:
+    def groups(self, trail: Trail) -> Iterable[Group]:
         """The targets of the model asked for, then those of each fallback: the caller's first, then the model's.
 
         Notes in `trail` what was served under another name, and what a ladder decided. Raises UnknownModelError.
@@ -161,16 +162,13 @@ class Resolver:
         group = walked.group
         trail.tiering = trail.tierings.get(walked.ladder) if walked.ladder else None
         if not trail.directives.allow_fallbacks:
-            yield group
-            return
+            return (group,)
         # the caller's names are looked up at once: a wrong one is an error even when nobody needs it
         wanted = [self._fallback(name, trail) for name in trail.directives.fallbacks]
-        yield group
-        yield from wanted
         own = self._settings.models.get(group.route)
-        if own is not None:
-            for name in own.fallbacks:
-                yield self._fallback(name, trail)
+        if own is None or not own.fallbacks:
+            return (group, *wanted)
+        return chain((group, *wanted), (self._fallback(name, trail) for name in own.fallbacks))
 
     def tier(self, tiering: Tiering, tier: int, trail: Trail) -> Group:
         """The targets of one tier of a ladder, whatever the ladder has decided."""
