@@ -610,6 +610,23 @@ def test_a_refused_key_takes_every_target_of_the_provider_out() -> None:
     assert excluded(found) == dict.fromkeys(("a/cheap", "a/middle"), "our key was refused")
 
 
+def test_a_refused_key_takes_out_at_once_what_was_just_planned() -> None:
+    found = desk("a/cheap", "a/middle", "b/dear")
+    assert found.names() == ["a/cheap", "a/middle", "b/dear"]
+    fail(found, "a/cheap", AuthenticationError("bad key"))
+    assert found.names() == ["b/dear"], "a/middle itself was not asked, and no time has passed"
+
+
+def test_streams_that_break_take_a_target_out_at_once() -> None:
+    found = desk("a/cheap", "b/dear")
+    candidate = found.plan().candidates[0]
+    for _ in range(5):
+        found.plan()
+        found.health.interrupted(candidate, UnavailableError("broke off"))
+    assert found.names() == ["b/dear"]
+    assert excluded(found) == {"a/cheap": "circuit breaker open"}
+
+
 def test_equal_requests_get_equal_plans_so_a_dry_run_tells_the_truth() -> None:
     targets = [target(name, weight=weight) for name, weight in zip(THREE, (3.0, 2.0, 1.0), strict=True)]
     found = desk(*targets, sort="weighted")
