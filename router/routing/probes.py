@@ -15,6 +15,7 @@ _IDLE_S = 30.0
 _IDLE_SLOW_S = 8.0
 _SLOW = 1.5
 _DEAREST = 3  # times the best candidate's cost, and its wait where nothing is wrong: a probe is a caller's request
+_UNSEEN = 3  # times more it may seem to wait while only its catalogue says so: what is not asked is not learned
 
 
 def due(ordered: Sequence[Option], now: float, *, priced: bool) -> Option | None:
@@ -52,4 +53,4 @@ def _is_worth_it(option: Option, best: Option, state: TargetState, now: float) -
     if math.inf > option.pico_usd > _DEAREST * best.pico_usd:
         return False
     usual_ms = option.wait_ms / state.latency.slowdown(now)
-    return usual_ms <= _DEAREST * best.wait_ms
+    return usual_ms <= _DEAREST * best.wait_ms * (1 if option.pace.known else _UNSEEN)

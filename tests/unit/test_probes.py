@@ -67,10 +67,20 @@ def test_probes_stay_below_a_fiftieth_of_the_requests_however_seldom_these_come(
 
 
 @pytest.mark.parametrize(
-    "second", [{"prices": (price("4", "4"),)}, {"ttft_ms": 2000.0}], ids=["four times the cost", "four times the wait"]
+    "second", [{"prices": (price("4", "4"),)}, {"ttft_ms": 5000.0}], ids=["four times the cost", "ten times the wait"]
 )
 def test_what_costs_or_takes_too_much_is_not_probed(second: dict[str, object]) -> None:
     assert probed(serve(desk(**second), 1000)) == 0
+
+
+def test_a_catalogue_alone_does_not_keep_a_target_from_being_tried() -> None:
+    found = desk(ttft_ms=2000.0)
+    assert probed(serve(found, 310)) == 1, "four times the wait, but nobody has seen it"
+    latency = found.health.target("b", "n", info("n", ttft_ms=2000.0)).latency
+    for _ in range(10):
+        latency.observe_first_token(CHAT, 2.0, found.clock.now)
+        found.clock.advance(0.1)
+    assert probed(serve(found, 1000)) == 0, "now it is known"
 
 
 @pytest.mark.parametrize("sort", ["order", "quality", "weighted"])
