@@ -1,5 +1,6 @@
 """Small values that tests of the router are built from: a clock, models with round prices, settings, candidates."""
 
+import math
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -8,6 +9,7 @@ import hypothesis
 
 from providers.catalogue import ModelInfo, Price
 from router.routing.health import Health
+from router.routing.load import Load
 from router.routing.plan import Candidate, Directives, Features, Patience, Plan, Prediction
 from router.routing.planner import Planner
 from router.routing.rules import compile_rules
@@ -147,3 +149,13 @@ def plan(*candidates: Candidate, deadline_s: float = 10.0, kind: str = "chat", *
         patience=Patience(60.0),
         **more,  # type: ignore[arg-type]
     )
+
+
+def answered(load: Load, before: int, ratio: float, usual: Prediction) -> None:
+    """An attempt found so many under way, and took so many times as long as at none."""
+    for key in range(before + 1):
+        load.began(key, usual, True, 0.0, 1.0)
+    load.over(before)
+    load.observe(math.log(ratio))
+    for key in range(before):
+        load.over(key)

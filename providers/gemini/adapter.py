@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 import orjson
@@ -43,6 +44,8 @@ from providers.vectors import joined
 
 _MAX_CHOICES = 8
 _NOT_GOOGLES = (None, 524)
+T = TypeVar("T")
+
 _PREFIXES = ("google/", "gemini/", "models/")
 # A model id stands in a URL path: nothing in it may end the segment or climb out of it.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
@@ -209,32 +212,18 @@ class GeminiProvider:
         return msgspec.structs.replace(response, warnings=translated.warnings) if translated.warnings else response
 
     def _post(self, target: _Target, body: bytes, translated: Translated) -> Awaitable[UpstreamResponse]:
-        path = f"{target.path}:generateContent"
-        if self._tokens is None:
-            return self._upstream.post(path, body, error_from, headers=translated.headers)
-        return self._post_with(self._tokens, path, body, translated.headers)
+        return self._send(self._upstream.post, f"{target.path}:generateContent", body, translated.headers)
 
-    async def _post_with(
-        self, tokens: TokenSource, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> UpstreamResponse:
-        headers = {**headers, **await tokens.headers()}
-        try:
-            return await self._upstream.post(path, body, error_from, headers=headers)
-        except AuthenticationError:
-            tokens.forget()
-            raise
-
-    async def _stream(self, target: _Target, body: bytes, translated: Translated) -> ByteStream:
+    def _stream(self, target: _Target, body: bytes, translated: Translated) -> Awaitable[ByteStream]:
         path = f"{target.path}:streamGenerateContent?alt=sse"
-        tokens, headers = self._tokens, translated.headers
-        if tokens is not None:
-            headers = {**headers, **await tokens.headers()}
-        try:
-            return await self._upstream.stream(path, body, error_from, headers=headers)
-        except AuthenticationError:
-            if tokens is not None:
-                tokens.forget()
-            raise
+        return self._send(self._upstream.stream, path, body, translated.headers)
+
+    def _send(
+        self, send: Callable[..., Awaitable[T]], path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Awaitable[T]:
+        if self._tokens is None:
+            return send(path, body, error_from, headers=headers)
+        return _with_token(self._tokens, send, path, body, headers)
 
     async def _open(self, target: _Target, translated: Translated, count: int) -> list[ByteStream]:
         """All streams or none: one that could not be opened closes the others."""
@@ -254,6 +243,18 @@ class GeminiProvider:
             for source in opened:
                 await source.aclose()
             raise
+
+
+async def _with_token(
+    tokens: TokenSource, send: Callable[..., Awaitable[T]], path: str, body: bytes, headers: Mapping[str, str]
+) -> T:
+    """The same with Google Cloud's headers; a token that is refused is forgotten."""
+    headers = {**headers, **await tokens.headers()}
+    try:
+        return await send(path, body, error_from, headers=headers)
+    except AuthenticationError:
+        tokens.forget()
+        raise
 
 
 def _choices(request: ChatRequest) -> int:

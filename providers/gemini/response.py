@@ -13,7 +13,7 @@ from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.signature_cache import NO_RECALL, Recall
 from providers.gemini.speech import as_wav, joined_audio
 from providers.gemini.translated import Reading
-from providers.gemini.usage import tier_of, usage_from_metadata
+from providers.gemini.usage import usage_from_metadata
 from providers.types import ChatResponse, JsonObject, JsonValue
 
 _TEXTS = ("content", "reasoning_content")
@@ -48,7 +48,7 @@ def from_generate_content(
         model=as_text(data.get("modelVersion")) or model,
         choices=choices,
         usage=usage,
-        extra={"service_tier": usage.tier} if usage.tier else {},
+        extra=extra_of(usage.tier),
     )
 
 
@@ -72,9 +72,8 @@ def blocked_by(data: JsonObject) -> str | None:
     return native_reason(as_object(data.get("promptFeedback")).get("blockReason"))
 
 
-def extra_of(data: JsonObject) -> JsonObject:
-    """Further top-level fields of the answer: the service tier, in OpenAI's words where they differ."""
-    tier = tier_of(as_object(data.get("usageMetadata")))
+def extra_of(tier: str) -> JsonObject:
+    """Further top-level fields of the answer: the service tier, if it is known."""
     return {"service_tier": tier} if tier else {}
 
 

@@ -10,7 +10,7 @@ from providers.gemini.lenient import as_list, as_object, as_text
 from providers.gemini.response import blocked_by, extra_of
 from providers.gemini.signature_cache import NO_RECALL, Recall
 from providers.gemini.translated import Reading
-from providers.gemini.usage import usage_from_metadata
+from providers.gemini.usage import tier_of, usage_from_metadata
 from providers.types import ChatChunk, JsonObject, JsonValue, Usage
 
 _MAX_HELD = 64 * 1024 * 1024  # bytes of an array that came in pieces
@@ -140,7 +140,7 @@ class ChunkTranslator:
         if not isinstance(metadata, dict) or not metadata:
             return
         if not self._metadata:
-            self.extra.update(extra_of(data))
+            self.extra.update(extra_of(tier_of(metadata)))
         if None in metadata.values():
             metadata = {key: value for key, value in metadata.items() if value is not None}
         self._metadata.update(metadata)

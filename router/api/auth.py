@@ -28,8 +28,7 @@ class Authenticator:
 
     def __init__(self, keys: Iterable[ClientKey]) -> None:
         self._salt = secrets.token_bytes(32)
-        secrets_of = [(key.secret.encode(), key) for key in keys]
-        self._keys = {self._digest(secret): (secret, key) for secret, key in secrets_of}
+        self._keys = {self._digest(secret := key.secret.encode()): (secret, key) for key in keys}
 
     def identify(self, scope: Scope) -> ClientKey:
         """Whose request this is. Raises UnauthorizedError (401) or ForbiddenError (403)."""

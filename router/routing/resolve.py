@@ -140,7 +140,7 @@ class Resolver:
         self._serving = serving
         # for configured names only: clients cannot make it grow
         self._walked: dict[tuple[str, int | None, int, bool, _Because], _Walked] = {}
-        self._fixed: dict[_Because, dict[str, _Walked]] = {"": {}, "fallback": {}}  # those no request leads elsewhere
+        self._fixed: dict[_Because, dict[str, _Walked]] = {"": {}, "fallback": {}}  # no request leads them elsewhere
         self._succeeded: dict[str, _Succeeded] = {}
         self._named: dict[str, tuple[Target, ...]] = {}  # direct targets that clients asked for
         self._targets = {

@@ -49,7 +49,7 @@ class Weigher:
                     continue
                 all_well = all_well and option.standing is WELL
             else:  # nothing is to be said of it but what was already
-                factor = row.tokens.factor
+                factor = row.tokens.factor  # `TokenRatio.prompt_tokens` of a text, without a call
                 counted = tokens if factor == 1.0 else int(tokens * factor)
                 price = counted * row.read_pico_usd + row.written_pico_usd
                 burden_ms = longer * pace.burden_s + row.writing_ms

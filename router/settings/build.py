@@ -223,8 +223,9 @@ def _address(shape: ProviderShape, cloud: Cloud | None) -> str:
 
 
 def _is_self_hosted(shape: ProviderShape, base_url: str) -> bool:
-    """Whether this is a model server of the operator's own, by what it is or by where it is. A key speaks against it:
-    what asks for one on a private address is as often a gateway to public APIs, which must not be held back."""
+    """Whether this is a model server of the operator's own: by its capacity, by what it is or by where it is. A key
+    speaks against the last: what asks for one on a private address is as often a gateway to public APIs, which must not
+    be held back."""
     if shape.capacity or shape.type in ("stable-diffusion", "comfyui"):
         return True
     host = urlsplit(base_url).hostname

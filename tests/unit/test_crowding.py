@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from builders import Desk, info, model, settings
+from builders import Desk, answered, info, model, settings
 
 from router.routing.load import Load
 from router.routing.plan import Features, Prediction
@@ -20,12 +20,7 @@ def crowded(under_way: int) -> Load:
     load = Load(own=True)
     for _ in range(60):
         for before in (0, 4, 8, 12, 16, 20):
-            for key in range(before + 1):
-                load.began(key, USUAL, True, 0.0, 1.0)
-            load.over(before)
-            load.observe(math.log(1 + (before / CAPACITY) ** 3))
-            for key in range(before):
-                load.over(key)
+            answered(load, before, 1 + (before / CAPACITY) ** 3, USUAL)
     load.work_out()
     for key in range(under_way):
         load.began(key, USUAL, True, 1000.0, 1.0)
@@ -101,12 +96,7 @@ def test_the_roomier_of_two_servers_gets_more_of_the_first_burst_when_it_is_told
 def test_answers_outweigh_a_capacity_that_was_told_wrong() -> None:
     load = Load(own=True, capacity=3.0)
     for before in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9) * 6:
-        for key in range(before + 1):
-            load.began(key, USUAL, True, 0.0, 1.0)
-        load.over(before)
-        load.observe(math.log(1 + (before / CAPACITY) ** 3))
-        for key in range(before):
-            load.over(key)
+        answered(load, before, 1 + (before / CAPACITY) ** 3, USUAL)
     load.work_out()
     assert load.slope == pytest.approx(math.log(2) / CAPACITY**2, rel=0.5)
 
@@ -122,12 +112,7 @@ def test_what_is_only_supposed_of_load_never_makes_a_target_full() -> None:
 def test_a_few_answers_that_chance_made_slower_spare_nobody() -> None:
     load = Load(own=True)
     for before, ratio in ((0, 0.7), (1, 1.0), (2, 0.9), (3, 1.6), (4, 1.4), (5, 2.0)):
-        for key in range(before + 1):
-            load.began(key, USUAL, True, 0.0, 1.0)
-        load.over(before)
-        load.observe(math.log(ratio))
-        for key in range(before):
-            load.over(key)
+        answered(load, before, ratio, USUAL)
     load.work_out()
     assert load.slope > 0.01
     assert load.crowd(3.0) == 0.0

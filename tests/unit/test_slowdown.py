@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from builders import info
+from builders import answered, info
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,12 +132,7 @@ def learned(times: dict[int, float], *, own: bool = True) -> Load:
     found = Load(own=own)
     for _ in range(100):
         for under_way, ratio in times.items():
-            for key in range(under_way + 1):
-                found.began(key, USUAL, True, 0.0, 1.0)
-            found.over(under_way)
-            found.observe(math.log(ratio))
-            for key in range(under_way):
-                found.over(key)
+            answered(found, under_way, ratio, USUAL)
     found.work_out()
     return found
 
