@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import hmac
 import logging
+import math
 import os
 import re
 import secrets
@@ -115,7 +116,7 @@ class PictureStore:
             await asyncio.to_thread(self._write, filename, data)
         except OSError as exc:
             raise StoreError("the picture could not be stored") from exc
-        expires = int(time.time() + self._ttl_s)
+        expires = math.ceil(time.time() + self._ttl_s)  # a link lives no shorter than it was promised
         return f"{base_url}/v1/images/files/{name}.{extension}?exp={expires}&sig={self._sign(name, extension, expires)}"
 
     async def get(self, name: str, extension: str, expires: str, signature: str) -> bytes | None:

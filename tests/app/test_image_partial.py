@@ -84,11 +84,11 @@ def test_a_result_that_drips_is_left_at_the_deadline(row: Row, backends: Turnout
 
 
 def test_a_link_dies_at_its_time_and_cannot_be_made_to_live(turnout: Callable[..., Turnout]) -> None:
-    router = turnout(configuration() + "images: {ttl_s: 1}\n")
+    router = turnout(configuration() + "images: {ttl_s: 3}\n")
     (item,) = ask(router, ROWS[0], response_format="url").json()["data"]
     url = httpx.URL(item["url"])
     assert router.http.get(url).status_code == 200
     later = url.copy_set_param("exp", str(int(url.params["exp"]) + 60))
     assert router.http.get(later).status_code == 404
-    gone = eventually(lambda: next((a for a in [router.http.get(url)] if a.status_code != 200), None))
+    gone = eventually(lambda: next((a for a in [router.http.get(url)] if a.status_code != 200), None), timeout_s=10)
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "not_found")
