@@ -154,8 +154,8 @@ def plan(*candidates: Candidate, deadline_s: float = 10.0, kind: str = "chat", *
 def answered(load: Load, before: int, ratio: float, usual: Prediction) -> None:
     """An attempt found so many under way, and took so many times as long as at none."""
     for key in range(before + 1):
-        load.began(key, usual, True, 0.0, 1.0)
+        load.began(key, usual, True, 0.0)
     load.over(before)
-    load.observe(math.log(ratio))
+    load.observe(math.log(ratio), load.ended)
     for key in range(before):
         load.over(key)

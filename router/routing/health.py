@@ -235,7 +235,7 @@ class Health:
             for gate in state.gates:
                 gate.rule.answered(gate.held, now)
             if streamed:
-                state.writing += 1
+                state.latency.load.writing += 1
                 if len(self.queue):
                     self.queue.serve()
                 return
@@ -247,8 +247,8 @@ class Health:
     def written(self, candidate: Candidate) -> None:
         """A stream that was recorded as a success has ended, in whatever way."""
         state = self.target(candidate.provider, candidate.model, candidate.info)
-        if state.writing:
-            state.writing -= 1
+        if state.latency.load.writing:
+            state.latency.load.writing -= 1
             if self.limited:
                 self._free(state, self._clock())
 

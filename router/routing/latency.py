@@ -22,7 +22,6 @@ _PROMPT_SLOPE = 0.15  # of ln(ttft) over ln(1 + prompt_tokens / 1000)
 _Z95 = 1.645
 _MANY = 50.0  # samples, faded ones counted for what they still weigh
 FRESH_S = 0.1
-_NOTHING = 1e-18  # of ln: what a stream is still supposed to write long after its end
 _OFTEN_S = 0.005  # two hundred samples a second say as much as thousands
 _KNOWN = 5.0  # samples that say what is usual; before that a late answer may only mean that the prior is wrong
 _MIN_TPOT_TOKENS = 8  # shorter answers say nothing about the rate
@@ -30,8 +29,7 @@ _CLIP = math.log(20.0)  # a ratio of observed to expected beyond that tells no m
 _TROUBLE = 2.0  # times slower than usual
 _DEEP_TROUBLE = 4.0
 _EXCUSED = 0.7  # ln: a target twice as slow for its load is just busy, one that is slower still is in trouble
-_USUAL_TOKENS = 250
-_USUAL_SAMPLES = 30.0  # over which prompts, and the time that a stream takes to be written, are averaged
+_USUAL_SAMPLES = 30.0  # over which prompts are averaged
 EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})  # others come from clients alone
 
 
@@ -182,7 +180,6 @@ class LatencyModel:
         "_slow",
         "_tpot",
         "_ttft",
-        "_writing_s",
         "first_slow",
         "load",
         "rate_slow",
@@ -199,7 +196,6 @@ class LatencyModel:
         self.load = Load(own=gate is not None, capacity=0.0 if gate is None else gate.capacity)
         self._slow = (1.0, 1.0)
         self._judged = -math.inf
-        self._writing_s = _USUAL_TOKENS * info.tpot_ms / 1000
         self._longer = 1.0
         self._paces: dict[str, Pace] = {}  # by effort
 
@@ -211,7 +207,7 @@ class LatencyModel:
         """
         if features.kind == "image":
             p50, p95 = self._image_class(features).quantiles(now)
-            loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain(now, self._writing_s))
+            loaded = 1000.0 if self._gate is None else 1000 * math.exp(self.load.strain())
             median, most = p50 * loaded, p95 * loaded
             return Prediction(median, most, median, most)
         return self.pace(features, now).prediction(length, prompt_factor)
@@ -236,16 +232,15 @@ class LatencyModel:
         if now - self._judged > FRESH_S:
             self._judge(now)
         slow, slow_rate = self._slow
-        strain, crowd = self.load.strain(now, self._writing_s) if self.load.busy else 0.0, 0.0
-        if strain > _NOTHING:
+        strain, crowd = self.load.strain(), 0.0
+        if strain:
             loaded = math.exp(strain)
             slow, slow_rate, crowd = slow * loaded, slow_rate * loaded, self.load.crowd(strain)
         ttft, ttft95 = waiting.shown
         tpot, tpot95 = rate.shown
         each, all_wait = 1000.0 * slow_rate, 1.0 + crowd
-        strained = strain > _NOTHING
         found = Pace(
-            -math.inf if strained else min(waiting.worked_out, rate.worked_out, self._judged) + FRESH_S,
+            -math.inf if strain else min(waiting.worked_out, rate.worked_out, self._judged) + FRESH_S,
             ttft,
             ttft95,
             slow,
@@ -258,7 +253,7 @@ class LatencyModel:
             ttft * slow * all_wait,
             tpot * each * all_wait,
         )
-        if not strained:
+        if not strain:
             self._paces[features.reasoning_effort if features.reasoning_effort in EFFORTS else ""] = found
         return found
 
@@ -281,7 +276,7 @@ class LatencyModel:
     def began(self, key: int, prediction: Prediction, streamed: bool, now: float) -> None:
         """An attempt was sent; `key` names it until it is `over`."""
         self.outdate()
-        self.load.began(key, prediction, streamed, now, self._writing_s)
+        self.load.began(key, prediction, streamed, now)
 
     def over(self, key: int) -> None:
         """The attempt was answered (a stream: its first content came), failed, or was given up."""
@@ -293,27 +288,28 @@ class LatencyModel:
         if late is not None:
             self.first_slow.overdue(*late)
 
-    def observe_first_token(self, features: Features, seconds: float, now: float) -> None:
-        """A stream's first content arrived after `seconds`."""
+    def observe_first_token(self, features: Features, seconds: float, now: float) -> float:
+        """A stream's first content arrived after `seconds`. Gives what was under way when it began."""
         self.outdate()
-        waiting = self._ttft_class(features)
-        self.load.writes(now, self._writing_s)
+        waiting, begun = self._ttft_class(features), self.load.ended
         if waiting.sated(now):
-            return
+            return begun
         mean, sigma = waiting.moments(now)
         longer = self._noted(features)
         log_ratio = math.log(max(seconds / longer, 1e-6)) - mean
         waiting.observe(math.exp(mean + self._learn(log_ratio, sigma, seconds, now, known=waiting.known)), now)
+        return begun
 
-    def observe_rate(self, seconds: float, output_tokens: int, now: float) -> None:
-        """A stream wrote `output_tokens` in `seconds` after its first content."""
+    def observe_rate(self, seconds: float, output_tokens: int, begun: float, now: float) -> None:
+        """A stream wrote `output_tokens` in `seconds` after its first content; `begun` see `observe_first_token`."""
         self.outdate()
-        self._writing_s += (seconds - self._writing_s) / _USUAL_SAMPLES
         if output_tokens >= _MIN_TPOT_TOKENS and not self._tpot.sated(now):
             each_s = max(seconds / (output_tokens - 1), 1e-6)
             mean, sigma = self._tpot.moments(now)
             if self._tpot.known:
-                self.rate_slow.observe(math.log(each_s) - mean, sigma, now - seconds, now)
+                log_ratio = math.log(each_s) - mean
+                self.rate_slow.observe(log_ratio, sigma, now - seconds, now)
+                self._learn_load(log_ratio, begun, rate=True)
             self._tpot.observe(each_s, now)
 
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
@@ -350,9 +346,12 @@ class LatencyModel:
         own = log_ratio - eased
         if known:
             self.first_slow.observe(log_ratio - min(eased, _EXCUSED), sigma, now - seconds, now)
-        if max(self._slow) < _DEEP_TROUBLE:  # what slows a target from without must not be put down to load
-            load.observe(max(-_CLIP, min(_CLIP, log_ratio)))
+        self._learn_load(log_ratio, load.ended)
         return own
+
+    def _learn_load(self, log_ratio: float, begun: float, *, rate: bool = False) -> None:
+        if max(self._slow) < _DEEP_TROUBLE:  # what slows a target from without must not be put down to load
+            self.load.observe(max(-_CLIP, min(_CLIP, log_ratio)), begun, rate=rate)
 
     def _noted(self, features: Features) -> float:
         """The request's prompt factor, taken into the usual one."""

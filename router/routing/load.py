@@ -8,13 +8,18 @@ from msgspec import Struct
 from router.routing.plan import Prediction
 
 _MEMORY = 0.998  # of a sample by the next one: about the last five hundred count
+_FIRST_VARIANCE = 0.49  # of ln(time) to the first token, with prompts of all lengths, until a target has shown its own
+_RATE_VARIANCE = 0.0625  # of ln(time) from token to token: what tells most of the load there
+_LEAST_VARIANCE, _MOST_VARIANCE = 0.04, 1.0
+_USUAL_SAMPLES = 30.0  # over which these are averaged
 _SUPPOSED = 0.1  # slope of a server of one's own: eight routers that each see two under way had better spread
-_SUPPOSED_WEIGHT = 50.0  # in squares of the square of what is under way: at five under way, one sample outweighs it
-_TOLD_WEIGHT = 2.0  # the same of a slope that follows from a capacity, times its square: right within a third or so
+_SUPPOSED_WEIGHT = 100.0  # in squares of the square of what is under way: with four, a sample of rates outweighs it
+_TOLD_WEIGHT = 4.0  # the same of a slope that follows from a capacity, times its square: right within a third or so
 _TOLD_TRUST = 0.3  # the share of such a slope that needs no proof
 _MOST = 3.0  # of ln: what is predicted beyond what was seen must not run away
 _CAUTION = 0.4  # of ln: more than that is not put down to what is only supposed
-_DOUBT = 2.1  # three standard deviations of ln(time), 0.7 with prompts of all lengths: of a slope over sqrt(xx)
+_DOUBT = 3.0  # standard deviations of a slope that may be chance
+_DOUBT_OWN = 0.5  # the same of a server of one's own, of which it is known that it slows down, only not when
 _LONG_ANSWER = 3.0  # times the mean length: the 95th percentile of an exponential distribution
 _BEYOND_P95 = 0.35  # of the way from the median to p95: leads to two standard deviations for usual spreads
 _LOOKED_AT = 8
@@ -29,6 +34,18 @@ class Waiting(Struct, gc=False):
     load: float
 
 
+class Kind(Struct, gc=False):
+    """Samples of one kind, which are off by `variance` of ln(time) for other reasons: their weight and weighted means.
+
+    `x` is the square of what was under way, `y` ln of how many times longer it took than the median of its kind.
+    """
+
+    variance: float
+    weight: float = 0.0
+    mean_x: float = 0.0
+    mean_y: float = 0.0
+
+
 class Load:
     """Attempts under way at one target, and how its answers slow down as they become more.
 
@@ -39,8 +56,8 @@ class Load:
     """
 
     __slots__ = (
-        "_mean_x", "_mean_y", "_most", "_most_supposed", "_proven", "_supposed", "_supposed_weight", "_trusted",
-        "_waiting", "_weight", "_writing", "_writing_at", "_xx", "_xy", "ended", "own", "slope",
+        "_firsts", "_most", "_most_supposed", "_proven", "_rates", "_supposed", "_supposed_weight", "_trusted",
+        "_waiting", "_xx", "_xy", "ended", "own", "slope", "writing",
     )  # fmt: skip
 
     def __init__(self, *, own: bool, capacity: float = 0.0) -> None:
@@ -52,22 +69,22 @@ class Load:
             self._supposed_weight = _TOLD_WEIGHT / self._supposed**2
             self._trusted, self._most_supposed = _TOLD_TRUST, _MOST
         self._waiting: dict[int, Waiting] = {}
-        self._writing = 0.0
-        self._writing_at = 0.0
-        self._weight = self._mean_x = self._mean_y = self._xx = self._xy = 0.0
+        self.writing = 0  # streams whose first content is there, but not their end
+        self._firsts, self._rates = Kind(_FIRST_VARIANCE), Kind(_RATE_VARIANCE)
+        self._xx = self._xy = 0.0  # of all samples, each kind around its own means
         self.slope = self._supposed
         self._proven = self._trusted  # the share of `slope` that samples leave no doubt of
         self._most = self._most_supposed
         self.ended = 0.0  # what was under way when the attempt that ended last began
 
-    def began(self, key: int, prediction: Prediction, streamed: bool, now: float, writing_s: float) -> None:
-        """An attempt was sent. `key` names it until it ends; `writing_s` is how long a stream usually takes to end."""
+    def began(self, key: int, prediction: Prediction, streamed: bool, now: float) -> None:
+        """An attempt was sent. `key` names it until it ends."""
         first, last = prediction.ttft_ms, prediction.ttft_p95_ms
         last = last + _BEYOND_P95 * (last - first) if prediction.known else math.inf
         if not streamed:
             first += _LONG_ANSWER * (prediction.total_ms - prediction.ttft_ms)
             last += _LONG_ANSWER * prediction.output_tokens * prediction.tpot_p95_ms
-        self._waiting[key] = Waiting(now, first / 1000, last / 1000, self.under_way(now, writing_s))
+        self._waiting[key] = Waiting(now, first / 1000, last / 1000, self.under_way)
 
     def over(self, key: int) -> None:
         """The attempt ended: answered, failed or given up."""
@@ -75,22 +92,14 @@ class Load:
         if attempt is not None:
             self.ended = attempt.load
 
-    def writes(self, now: float, writing_s: float) -> None:
-        """A stream's first content is there and the rest is being written."""
-        self._writing = self._left(now, writing_s) + 1.0
-        self._writing_at = now
-
-    def under_way(self, now: float, writing_s: float) -> float:
-        """Attempts waiting, and streams expected to be still written: nobody says when a stream has ended."""
-        return len(self._waiting) + (self._left(now, writing_s) if self._writing else 0.0)
-
     @property
-    def busy(self) -> bool:
-        return bool(self._waiting or self._writing)
+    def under_way(self) -> int:
+        """Attempts waiting, and streams being written."""
+        return len(self._waiting) + self.writing
 
-    def strain(self, now: float, writing_s: float) -> float:
+    def strain(self) -> float:
         """ln of how many times slower what is under way makes the next attempt."""
-        return min(self._most, self.slope * self.under_way(now, writing_s) ** 2)
+        return min(self._most, self.slope * self.under_way**2)
 
     def crowd(self, strain: float) -> float:
         """What one more attempt takes from all others together, as a share of its own time.
@@ -108,23 +117,33 @@ class Load:
         said = self.slope * self.ended**2
         return self._proven * min(_MOST, said) + (1.0 - self._proven) * min(_CAUTION, said)
 
-    def observe(self, log_ratio: float) -> None:
-        """The attempt that ended last took e^`log_ratio` times its median at no load."""
-        x = self.ended**2
-        weight = self._weight = self._weight * _MEMORY + 1.0
-        off_x, off_y = x - self._mean_x, log_ratio - self._mean_y
-        self._mean_x += off_x / weight
-        self._mean_y += off_y / weight
-        self._xx = self._xx * _MEMORY + off_x * (x - self._mean_x)
-        self._xy = self._xy * _MEMORY + off_x * (log_ratio - self._mean_y)
+    def observe(self, log_ratio: float, begun: float, *, rate: bool = False) -> None:
+        """An attempt that began with `begun` under way took e^`log_ratio` times its median at no load: until its first
+        token or its end, or, as a `rate`, from token to token."""
+        kind, x = self._rates if rate else self._firsts, begun * begun
+        if kind.weight:
+            off = log_ratio - kind.mean_y - self._seen_slope() * (x - kind.mean_x)
+            kind.variance += (min(_MOST_VARIANCE, off * off) - kind.variance) / _USUAL_SAMPLES
+        says = 1.0 / max(kind.variance, _LEAST_VARIANCE)
+        kind.weight = kind.weight * _MEMORY + says
+        off_x, off_y = x - kind.mean_x, log_ratio - kind.mean_y
+        kind.mean_x += off_x * says / kind.weight
+        kind.mean_y += off_y * says / kind.weight
+        self._xx = self._xx * _MEMORY + says * off_x * (x - kind.mean_x)
+        self._xy = self._xy * _MEMORY + says * off_x * (log_ratio - kind.mean_y)
 
     def work_out(self) -> None:
         """Set `slope` to what the samples say; what is supposed fades as they come."""
         total = self._xx + self._supposed_weight
-        certain = max(0.0, (self._xy - _DOUBT * math.sqrt(self._xx)) / total)
-        self.slope = max(0.0, (self._xy + self._supposed_weight * self._supposed) / total) if self.own else certain
+        doubt = _DOUBT_OWN if self.own else _DOUBT
+        certain = max(0.0, (self._xy - doubt * math.sqrt(self._xx)) / total)
+        self.slope = max(0.0, self._seen_slope()) if self.own else certain
         self._proven = max(self._trusted, certain / self.slope if self.slope else 0.0)
         self._most = _MOST - (_MOST - self._most_supposed) * self._supposed_weight / total
+
+    def _seen_slope(self) -> float:
+        """What samples say, and what is supposed as long as they are few."""
+        return (self._xy + self._supposed_weight * self._supposed) / (self._xx + self._supposed_weight)
 
     def late(self, now: float) -> Iterator[tuple[float, float]]:
         """(started, ln of the ratio so far) of attempts that should have ended; of the oldest few."""
@@ -141,6 +160,3 @@ class Load:
         if attempt is None or now - attempt.started <= attempt.late_s:
             return None
         return attempt.started, math.log((now - attempt.started) / max(attempt.expected_s, 1e-6))
-
-    def _left(self, now: float, writing_s: float) -> float:
-        return self._writing * math.exp((self._writing_at - now) / max(writing_s, 1e-3))

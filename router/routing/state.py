@@ -41,7 +41,6 @@ class TargetState:
         "successes",
         "tokens",
         "tripped",
-        "writing",
     )
 
     def __init__(self, info: ModelInfo, now: float, gate: Gate | None = None) -> None:
@@ -67,7 +66,6 @@ class TargetState:
         self.probe_started = -math.inf
         self.probe_successes = 0
         self.in_flight = 0  # attempts that wait
-        self.writing = 0  # streams whose first content is there, but not their end
 
     def note(self) -> None:
         """There may be a reason not to ask it like any other; who looked at it looks again."""
@@ -77,7 +75,7 @@ class TargetState:
     @property
     def under_way(self) -> int:
         """All that keeps the upstream busy for us."""
-        return self.in_flight + self.writing
+        return self.in_flight + self.latency.load.writing
 
     def limit(self, now: float) -> float | None:
         """How much may be; None: nothing limits it."""

@@ -24,9 +24,8 @@ class _Unloaded(Load):
 
     __slots__ = ()
 
-    @property
-    def busy(self) -> bool:
-        return False
+    def strain(self) -> float:
+        return 0.0
 
     def eased(self) -> float:
         return 0.0

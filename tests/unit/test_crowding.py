@@ -23,7 +23,7 @@ def crowded(under_way: int) -> Load:
             answered(load, before, 1 + (before / CAPACITY) ** 3, USUAL)
     load.work_out()
     for key in range(under_way):
-        load.began(key, USUAL, True, 1000.0, 1.0)
+        load.began(key, USUAL, True, 1000.0)
     return load
 
 
@@ -65,8 +65,8 @@ def told(capacity: float, under_way: int) -> float:
     """How many times slower the next answer of a server is expected to be of which nothing else is known."""
     load = Load(own=True, capacity=capacity)
     for key in range(under_way):
-        load.began(key, USUAL, True, 0.0, 1.0)
-    return math.exp(load.strain(0.0, 1.0))
+        load.began(key, USUAL, True, 0.0)
+    return math.exp(load.strain())
 
 
 def test_a_server_is_expected_to_be_twice_as_slow_at_the_capacity_that_was_told() -> None:
@@ -105,17 +105,24 @@ def test_what_is_only_supposed_of_load_never_makes_a_target_full() -> None:
     found = Desk(settings(model("chat", "a/quick", "b/calm", slo=Slo(ttft_p95_ms=60_000.0)), catalogue=CATALOGUE))
     load = found.health.target("a", "quick", CATALOGUE["quick"]).latency.load
     for key in range(100):
-        load.began(key, USUAL, True, 1000.0, 1.0)
+        load.began(key, USUAL, True, 1000.0)
     assert found.names(STREAM)[0] == "a/quick"
 
 
-def test_a_few_answers_that_chance_made_slower_spare_nobody() -> None:
-    load = Load(own=True)
+def after_a_few(*, own: bool) -> Load:
+    """A load that saw six answers, the later the slower: by chance or not."""
+    load = Load(own=own)
     for before, ratio in ((0, 0.7), (1, 1.0), (2, 0.9), (3, 1.6), (4, 1.4), (5, 2.0)):
         answered(load, before, ratio, USUAL)
     load.work_out()
-    assert load.slope > 0.01
-    assert load.crowd(3.0) == 0.0
+    return load
+
+
+def test_a_few_answers_that_chance_may_have_made_slower_spare_a_server_in_part_and_a_public_one_not() -> None:
+    public, own = after_a_few(own=False), after_a_few(own=True)
+    assert public.slope == public.crowd(3.0) == 0.0
+    assert own.slope > 0.01
+    assert 0.5 < own.crowd(3.0) < 0.9 * 2 * 3.0
 
 
 def test_a_long_prompt_is_not_held_against_a_target_whose_usual_answers_keep_the_slo() -> None:

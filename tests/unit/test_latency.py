@@ -129,10 +129,10 @@ def test_a_long_prompt_is_learned_from_as_if_it_were_short() -> None:
 
 def test_the_rate_is_learned_from_answers_long_enough_to_tell() -> None:
     model = LatencyModel(info(tpot_ms=10.0))
-    model.observe_rate(9.0, 7, 0.0)
+    model.observe_rate(9.0, 7, 0, 0.0)
     assert predicted(model, Features(), 100, 0.0).total_ms == pytest.approx(900.0 + 1000.0)
     for step in range(500):
-        model.observe_rate(2.0, 101, step * 0.01)
+        model.observe_rate(2.0, 101, 0, step * 0.01)
     writing = predicted(model, Features(), 100, 5.0).total_ms - 900.0
     assert writing == pytest.approx(2000.0, rel=0.05)
 

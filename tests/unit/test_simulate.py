@@ -184,6 +184,13 @@ def test_in_recorded_traffic_a_target_that_is_slow_from_the_start_keeps_a_fiftie
     assert fmean(shares) <= 0.02
 
 
+@pytest.mark.parametrize("name", ["code", "conv"])
+def test_in_recorded_bursts_eight_routers_keep_near_one_that_sees_all(name: str) -> None:
+    trace = read_trace(_recorded(name), SCENARIOS["s6x8"].load.seconds)
+    runs = [play(SCENARIOS["s6x8"], [ORACLE, OURS], seed, trace) for seed in range(6)]
+    assert fmean(run[OURS].p95 / run[ORACLE].p95 - 1 for run in runs) <= 0.25
+
+
 def _recorded(name: str) -> Path:
     file = DATA / "data" / "traces" / f"AzureLLMInferenceTrace_{name}.csv"
     if not file.exists():
@@ -310,11 +317,11 @@ def test_a_report_can_be_drawn(tmp_path: Path) -> None:
     assert all("<svg" in file.read_text() for file in files)
 
 
-def test_eight_routers_that_are_told_what_servers_take_serve_bursts_nearly_as_one_that_sees_all() -> None:
+def test_eight_routers_serve_bursts_nearly_as_one_that_sees_all() -> None:
     runs = [play(SCENARIOS["s6x8"], [ORACLE, OURS, TOLD], seed) for seed in range(4)]
     regret = {name: sum(run[name].p95 / run[ORACLE].p95 - 1 for run in runs) / len(runs) for name in (OURS, TOLD)}
+    assert regret[OURS] < 0.1
     assert regret[TOLD] < 0.1
-    assert regret[TOLD] < 0.5 * regret[OURS]
 
 
 def test_a_burst_in_which_every_target_once_collapsed_is_lived_through() -> None:
