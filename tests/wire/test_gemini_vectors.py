@@ -138,7 +138,7 @@ def test_v19_v20_references_stay_in_one_dialect_and_are_written_out_in_the_other
     }
     started = time.monotonic()
     flat: Any = to_subset(tree, "x")
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 0.1
     assert flat["properties"]["l"] == {"type": "object"}
 
 
