@@ -247,8 +247,9 @@ class Health:
     def written(self, candidate: Candidate) -> None:
         """A stream that was recorded as a success has ended, in whatever way."""
         state = self.target(candidate.provider, candidate.model, candidate.info)
-        if state.latency.load.writing:
-            state.latency.load.writing -= 1
+        load = state.latency.load
+        if load.writing:
+            load.writing -= 1
             if self.limited:
                 self._free(state, self._clock())
 

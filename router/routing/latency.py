@@ -288,20 +288,20 @@ class LatencyModel:
         if late is not None:
             self.first_slow.overdue(*late)
 
-    def observe_first_token(self, features: Features, seconds: float, now: float) -> float:
+    def observe_first_token(self, features: Features, seconds: float, now: float) -> int:
         """A stream's first content arrived after `seconds`. Gives what was under way when it began."""
         self.outdate()
-        waiting, begun = self._ttft_class(features), self.load.ended
+        waiting, load = self._ttft_class(features), self.load.ended
         if waiting.sated(now):
-            return begun
+            return load
         mean, sigma = waiting.moments(now)
         longer = self._noted(features)
         log_ratio = math.log(max(seconds / longer, 1e-6)) - mean
         waiting.observe(math.exp(mean + self._learn(log_ratio, sigma, seconds, now, known=waiting.known)), now)
-        return begun
+        return load
 
-    def observe_rate(self, seconds: float, output_tokens: int, begun: float, now: float) -> None:
-        """A stream wrote `output_tokens` in `seconds` after its first content; `begun` see `observe_first_token`."""
+    def observe_rate(self, seconds: float, output_tokens: int, load: int, now: float) -> None:
+        """A stream wrote `output_tokens` in `seconds` after its first content; `load` see `observe_first_token`."""
         self.outdate()
         if output_tokens >= _MIN_TPOT_TOKENS and not self._tpot.sated(now):
             each_s = max(seconds / (output_tokens - 1), 1e-6)
@@ -309,7 +309,7 @@ class LatencyModel:
             if self._tpot.known:
                 log_ratio = math.log(each_s) - mean
                 self.rate_slow.observe(log_ratio, sigma, now - seconds, now)
-                self._learn_load(log_ratio, begun, rate=True)
+                self._learn_load(log_ratio, load, rate=True)
             self._tpot.observe(each_s, now)
 
     def observe_whole(self, features: Features, seconds: float, output_tokens: int, now: float) -> None:
@@ -349,9 +349,9 @@ class LatencyModel:
         self._learn_load(log_ratio, load.ended)
         return own
 
-    def _learn_load(self, log_ratio: float, begun: float, *, rate: bool = False) -> None:
+    def _learn_load(self, log_ratio: float, load: int, *, rate: bool = False) -> None:
         if max(self._slow) < _DEEP_TROUBLE:  # what slows a target from without must not be put down to load
-            self.load.observe(max(-_CLIP, min(_CLIP, log_ratio)), begun, rate=rate)
+            self.load.observe(max(-_CLIP, min(_CLIP, log_ratio)), load, rate=rate)
 
     def _noted(self, features: Features) -> float:
         """The request's prompt factor, taken into the usual one."""

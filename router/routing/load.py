@@ -31,7 +31,7 @@ class Waiting(Struct, gc=False):
     started: float
     expected_s: float
     late_s: float
-    load: float
+    load: int
 
 
 class Kind(Struct, gc=False):
@@ -75,7 +75,7 @@ class Load:
         self.slope = self._supposed
         self._proven = self._trusted  # the share of `slope` that samples leave no doubt of
         self._most = self._most_supposed
-        self.ended = 0.0  # what was under way when the attempt that ended last began
+        self.ended = 0  # what was under way when the attempt that ended last began
 
     def began(self, key: int, prediction: Prediction, streamed: bool, now: float) -> None:
         """An attempt was sent. `key` names it until it ends."""
@@ -117,16 +117,16 @@ class Load:
         said = self.slope * self.ended**2
         return self._proven * min(_MOST, said) + (1.0 - self._proven) * min(_CAUTION, said)
 
-    def observe(self, log_ratio: float, begun: float, *, rate: bool = False) -> None:
-        """An attempt that began with `begun` under way took e^`log_ratio` times its median at no load: until its first
+    def observe(self, log_ratio: float, load: int, *, rate: bool = False) -> None:
+        """An attempt that began with `load` under way took e^`log_ratio` times its median at no load: until its first
         token or its end, or, as a `rate`, from token to token."""
-        kind, x = self._rates if rate else self._firsts, begun * begun
+        kind, x = self._rates if rate else self._firsts, load * load
+        off_x, off_y = x - kind.mean_x, log_ratio - kind.mean_y
         if kind.weight:
-            off = log_ratio - kind.mean_y - self._seen_slope() * (x - kind.mean_x)
+            off = off_y - self._seen_slope() * off_x
             kind.variance += (min(_MOST_VARIANCE, off * off) - kind.variance) / _USUAL_SAMPLES
         says = 1.0 / max(kind.variance, _LEAST_VARIANCE)
         kind.weight = kind.weight * _MEMORY + says
-        off_x, off_y = x - kind.mean_x, log_ratio - kind.mean_y
         kind.mean_x += off_x * says / kind.weight
         kind.mean_y += off_y * says / kind.weight
         self._xx = self._xx * _MEMORY + says * off_x * (x - kind.mean_x)

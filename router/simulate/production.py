@@ -91,11 +91,11 @@ class Turnout:
         place = self._places[served.provider]
         latency = health.target(served.provider, served.model, served.info).latency
         if features.stream:
-            begun = latency.observe_first_token(features, took_s, answered)
+            load = latency.observe_first_token(features, took_s, answered)
             await upstreams.finish(place, outcome.value)
             health.written(served)
             ended = health.now()
-            latency.observe_rate(ended - answered, arrival.output_tokens, begun, ended)
+            latency.observe_rate(ended - answered, arrival.output_tokens, load, ended)
         else:
             latency.observe_whole(features, took_s, arrival.output_tokens, answered)
         used = Usage(prompt_tokens=features.prompt_tokens, completion_tokens=arrival.output_tokens)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from providers.types import ImageSize
 from router.routing.latency import DecayedLogNormal, LatencyModel, prompt_factor
+from router.routing.limits import Gate, Gradient
 from router.routing.plan import Features, Prediction
 
 CHAT = Features(model="chat", prompt_tokens=500)
@@ -135,6 +136,17 @@ def test_the_rate_is_learned_from_answers_long_enough_to_tell() -> None:
         model.observe_rate(2.0, 101, 0, step * 0.01)
     writing = predicted(model, Features(), 100, 5.0).total_ms - 900.0
     assert writing == pytest.approx(2000.0, rel=0.05)
+
+
+def test_load_is_learned_from_the_pace_of_streams_that_began_under_it() -> None:
+    model = LatencyModel(info(tpot_ms=10.0), Gate(Gradient()))
+    supposed = model.load.slope
+    for step in range(60):
+        under_load = step % 2
+        model.observe_rate(1.0 + 3.0 * under_load, 101, 6 * under_load, float(step))
+    assert predicted(model, Features(), 100, 60.0).ttft_ms == pytest.approx(900.0), "nothing is under way"
+    assert model.load.slope == pytest.approx(math.log(4.0) / 6**2, rel=0.2)
+    assert model.load.slope < 0.5 * supposed
 
 
 def test_a_whole_answer_teaches_the_wait_without_the_writing() -> None:

@@ -212,8 +212,8 @@ def test_paces_that_turn_out_to_scatter_count_for_less() -> None:
     steady, scattered, chance = Load(own=True), Load(own=True), random.Random(1)
     for _ in range(100):
         z = chance.gauss(0.0, 1.0)
-        steady.observe(0.2 * z, 0.0, rate=True)
-        scattered.observe(0.8 * z, 0.0, rate=True)
+        steady.observe(0.2 * z, 0, rate=True)
+        scattered.observe(0.8 * z, 0, rate=True)
     for load in (steady, scattered):
         for begun in (0, 2, 0, 2):
             load.observe(0.2 * begun**2, begun, rate=True)

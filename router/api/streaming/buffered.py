@@ -69,9 +69,9 @@ async def _send(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
     record, health = exchange.record, exchange.gateway.health
     whole, served, now = outcome.value, outcome.served_by, health.now()
     latency = health.target(served.provider, served.model, served.info).latency
-    begun = latency.observe_first_token(served.asked(parsed.features), whole.first_s, now - whole.rest_s)
+    load = latency.observe_first_token(served.asked(parsed.features), whole.first_s, now - whole.rest_s)
     if whole.usage is not None:
-        latency.observe_rate(whole.rest_s, whole.usage.completion_tokens, begun, now)
+        latency.observe_rate(whole.rest_s, whole.usage.completion_tokens, load, now)
     record.first_content_s = now - whole.rest_s - record.started
     record.served_model = whole.stream.model
     record.warnings = wire.told((*record.plan.warnings, *whole.stream.warnings) if record.plan else ())

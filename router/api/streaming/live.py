@@ -29,7 +29,7 @@ async def relay(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
     committed = health.now()
     record.first_content_s = committed - record.started
     latency = health.target(served.provider, served.model, served.info).latency
-    begun = latency.observe_first_token(served.asked(parsed.features), outcome.attempts[-1].duration_s, committed)
+    load = latency.observe_first_token(served.asked(parsed.features), outcome.attempts[-1].duration_s, committed)
     record.served_model = stream.model
     record.warnings = wire.told((*record.plan.warnings, *stream.warnings) if record.plan else stream.warnings)
     record.measure_overhead(committed)
@@ -58,7 +58,7 @@ async def relay(exchange: Exchange, parsed: ParsedChat, wire: Wire, outcome: Out
         return 200
     if writer.usage is not None and record.mend is None:
         now = health.now()
-        latency.observe_rate(now - committed, writer.usage.completion_tokens, begun, now)
+        latency.observe_rate(now - committed, writer.usage.completion_tokens, load, now)
     settle(exchange, parsed, writer.usage or Usage(estimated=True))
     await writer.end(renderer.closing(record.total_usage or Usage(estimated=True), record.total_cost[0]))
     return 200
